@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Promptable segmentation with SAM, SAM 2 and GrabCut; no ROS below this name but in `ros`."""
+
+from sam_segmentation.core.errors import SamError
+from sam_segmentation.core.prompt import Prompt
+from sam_segmentation.core.registry import load_segmenter, model_names
+from sam_segmentation.core.scored_mask import ScoredMask
+from sam_segmentation.core.segmenter import Embedding, EverythingOptions, Segmenter
+
+__all__ = [
+    'Embedding',
+    'EverythingOptions',
+    'Prompt',
+    'SamError',
+    'ScoredMask',
+    'Segmenter',
+    'load_segmenter',
+    'model_names',
+]

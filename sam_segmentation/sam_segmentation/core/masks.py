@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be said of a mask, and of several together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+BoxXyxy = tuple[float, float, float, float]
+
+
+def mask_to_box(mask: npt.NDArray[np.bool_]) -> BoxXyxy | None:
+    """Return the outer edges (left, top, right, bottom) of a mask's pixels.
+
+    Parameters
+    ----------
+    mask : array of bool, shape (H, W)
+
+    Returns
+    -------
+    tuple of 4 floats, or None
+        In pixels, the origin at the centre of the top-left pixel: one pixel at (3, 5) gives
+        (2.5, 4.5, 3.5, 5.5). None if the mask is empty.
+
+    """
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not rows.size:
+        return None
+    columns = np.flatnonzero(mask.any(axis=0))
+    return columns[0] - 0.5, rows[0] - 0.5, columns[-1] + 0.5, rows[-1] + 0.5
+
+
+def label_image(
+    masks: Sequence[npt.NDArray[np.bool_]], ids: Sequence[int], size_wh: tuple[int, int]
+) -> npt.NDArray[np.uint16]:
+    """Draw masks into one image of ids; where they overlap, the smaller one lies on top.
+
+    Parameters
+    ----------
+    masks : sequence of bool arrays, shape (H, W)
+    ids : sequence of int
+        One per mask, 1 to 65535.
+    size_wh : (int, int)
+
+    Returns
+    -------
+    array of uint16, shape (H, W)
+        0 where there is no mask.
+
+    Raises
+    ------
+    ValueError
+        If an id does not fit.
+
+    """
+    for object_id in ids:
+        if not 1 <= object_id <= np.iinfo(np.uint16).max:
+            raise ValueError(f'object id {object_id} does not fit a label image; use 1 to 65535')
+    labels = np.zeros((size_wh[1], size_wh[0]), np.uint16)
+    areas = [np.count_nonzero(mask) for mask in masks]
+    for index in sorted(range(len(masks)), key=lambda i: -areas[i]):
+        labels[masks[index]] = ids[index]
+    return labels
+
+
+def non_maximum_suppression(
+    masks: Sequence[npt.NDArray[np.bool_]], scores: Sequence[float], *, iou_thresh: float
+) -> list[int]:
+    """Return the indices of the masks to keep, best first: near-duplicates of better ones go.
+
+    Parameters
+    ----------
+    masks : sequence of bool arrays, shape (H, W)
+    scores : sequence of float
+    iou_thresh : float
+        A mask whose IoU with a kept one exceeds this is dropped [0-1].
+
+    """
+    kept: list[int] = []
+    areas = [np.count_nonzero(mask) for mask in masks]
+    for index in sorted(range(len(masks)), key=lambda i: -scores[i]):
+        for other in kept:
+            shared = np.count_nonzero(masks[index] & masks[other])
+            union = areas[index] + areas[other] - shared
+            if shared > iou_thresh * union:
+                break
+        else:
+            kept.append(index)
+    return kept

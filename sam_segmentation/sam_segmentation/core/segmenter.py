@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every promptable model offers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sam_segmentation.core.errors import ImageError, PromptError
+from sam_segmentation.core.prompt import Prompt
+from sam_segmentation.core.scored_mask import ScoredMask
+
+MAX_REFINE_ROUNDS = 3
+MAX_POINTS_PER_SIDE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """An image as one model has prepared it: made once, prompted often.
+
+    Parameters
+    ----------
+    size_wh : (int, int)
+        Width and height of the image [px].
+    model : str
+        Name of the model that made it; no other model can read it.
+    data : object
+        The model's own representation.
+
+    """
+
+    size_wh: tuple[int, int]
+    model: str
+    data: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class EverythingOptions:
+    """How densely to look for objects without a prompt, and which masks to keep.
+
+    Parameters
+    ----------
+    points_per_side : int
+        Side of the square grid of points that are tried [1-64].
+    pred_iou_thresh : float
+        Masks with a lower score are dropped [0-1].
+    stability_score_thresh : float
+        Masks that change more when the threshold moves are dropped [0-1].
+    min_mask_region_area : int
+        Islands and holes smaller than this are removed [px]; 0: none.
+
+    Raises
+    ------
+    PromptError
+        If a value is outside its range.
+
+    """
+
+    points_per_side: int = 16
+    pred_iou_thresh: float = 0.8
+    stability_score_thresh: float = 0.9
+    min_mask_region_area: int = 100
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.points_per_side <= MAX_POINTS_PER_SIDE:
+            raise PromptError(
+                f'points_per_side is {self.points_per_side}; give 1 to {MAX_POINTS_PER_SIDE}'
+            )
+        for name in ('pred_iou_thresh', 'stability_score_thresh'):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise PromptError(f'{name} is {getattr(self, name):g}; give 0 to 1')
+        if self.min_mask_region_area < 0:
+            raise PromptError(
+                f'min_mask_region_area is {self.min_mask_region_area}; give 0 or more pixels'
+            )
+
+
+class Segmenter(ABC):
+    """A model that answers prompts on an image.
+
+    Not thread-safe: one thread at a time calls it.
+
+    Attributes
+    ----------
+    name : str
+        Canonical name of the model.
+    device : str
+        Where it runs, as torch names it: 'cpu', 'cuda:0'.
+
+    """
+
+    name: str
+    device: str = 'cpu'
+
+    def embed(self, image_rgb: npt.NDArray[np.uint8]) -> Embedding:
+        """Prepare an image for prompts.
+
+        Parameters
+        ----------
+        image_rgb : array of uint8, shape (H, W, 3)
+
+        Raises
+        ------
+        ImageError
+            If the array is of another type or shape, or has no pixels.
+        DeviceError
+            If the device runs out of memory.
+
+        """
+        if image_rgb.dtype != np.uint8 or image_rgb.ndim != 3 or image_rgb.shape[2] != 3:
+            raise ImageError(
+                f'the image is {image_rgb.dtype} {image_rgb.shape}; give uint8 (H, W, 3) in RGB'
+            )
+        if 0 in image_rgb.shape:
+            raise ImageError(f'the image has no pixels: its shape is {image_rgb.shape}')
+        height, width = image_rgb.shape[:2]
+        return Embedding((width, height), self.name, self._embed(image_rgb))
+
+    def segment(
+        self,
+        embedding: Embedding,
+        prompt: Prompt,
+        *,
+        multimask: bool = False,
+        refine_rounds: int = 0,
+    ) -> list[ScoredMask]:
+        """Answer one prompt.
+
+        Parameters
+        ----------
+        embedding : Embedding
+            From this model's `embed`.
+        prompt : Prompt
+            In pixels of the embedded image.
+        multimask : bool
+            Whether to give every candidate that the model has, instead of the one it is meant for.
+        refine_rounds : int
+            How often each mask goes back into the model together with the prompt [0-3].
+
+        Returns
+        -------
+        list of ScoredMask
+            Best first; at least one.
+
+        Raises
+        ------
+        PromptError
+            If the prompt does not fit the image, or the model cannot read that kind.
+        DeviceError
+            If the device runs out of memory.
+
+        """
+        if embedding.model != self.name:
+            raise ImageError(
+                f'the embedding was made by {embedding.model!r}, not by {self.name!r}; embed anew'
+            )
+        if not 0 <= refine_rounds <= MAX_REFINE_ROUNDS:
+            raise PromptError(f'refine_rounds is {refine_rounds}; give 0 to {MAX_REFINE_ROUNDS}')
+        if prompt.text:
+            raise PromptError(
+                f'{self.name} reads no text ({prompt.text!r}); give points, a box or a mask'
+            )
+        prompt.check_fits(embedding.size_wh)
+        masks = self._segment(embedding, prompt, multimask)
+        for _ in range(refine_rounds):
+            masks = [self._refined(embedding, prompt, mask) for mask in masks]
+        return sorted(masks, key=lambda mask: mask.score, reverse=True)
+
+    @abstractmethod
+    def segment_everything(
+        self, embedding: Embedding, options: EverythingOptions
+    ) -> list[ScoredMask]:
+        """Find every object without a prompt; largest area first."""
+
+    def close(self) -> None:  # noqa: B027  (most models have nothing to free)
+        """Free the model's memory; the segmenter cannot be used afterwards."""
+
+    def _refined(self, embedding: Embedding, prompt: Prompt, mask: ScoredMask) -> ScoredMask:
+        if not mask.area:
+            return mask
+        if mask.logits is not None:
+            again = replace(prompt, mask=None, logits=mask.logits)
+        else:
+            again = replace(prompt, mask=mask.mask, logits=None)
+        return self._segment(embedding, again, False)[0]
+
+    @abstractmethod
+    def _embed(self, image_rgb: npt.NDArray[np.uint8]) -> Any:
+        """Return `Embedding.data` of a checked image."""
+
+    @abstractmethod
+    def _segment(
+        self, embedding: Embedding, prompt: Prompt, multimask: bool
+    ) -> Sequence[ScoredMask]:
+        """Answer a checked prompt, best first."""
