@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -89,3 +90,32 @@ def non_maximum_suppression(
         else:
             kept.append(index)
     return kept
+
+
+def remove_small_regions(mask: npt.NDArray[np.bool_], min_area_px: int) -> npt.NDArray[np.bool_]:
+    """Return the mask without islands and holes of fewer pixels than this.
+
+    Where every island is smaller, the largest one stays, so that a mask never vanishes.
+
+    Parameters
+    ----------
+    mask : array of bool, shape (H, W)
+    min_area_px : int
+        Regions of this many pixels stay; 0 or 1: all do [px].
+
+    """
+    if min_area_px <= 1 or not mask.any():
+        return mask.copy()
+    _, regions, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    kept = areas >= min_area_px
+    kept[int(areas.argmax())] = True
+    cleaned = kept[regions]
+    _, regions, stats, _ = cv2.connectedComponentsWithStats(
+        (~cleaned).astype(np.uint8), connectivity=4
+    )
+    filled = stats[:, cv2.CC_STAT_AREA] < min_area_px
+    filled[0] = False
+    # A gap that opens to the image's border is a hole too: the camera merely cut it off.
+    return np.asarray(cleaned | filled[regions], np.bool_)
