@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One model at work: its embeddings, its worker, and how long it takes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from sam_segmentation.core.embedding_cache import EmbeddingCache
+from sam_segmentation.core.errors import DeviceError
+from sam_segmentation.core.prompt import Prompt
+from sam_segmentation.core.scored_mask import ScoredMask
+from sam_segmentation.core.segmenter import Embedding, EverythingOptions, Segmenter
+from sam_segmentation.core.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ImageSource = Callable[[], npt.NDArray[np.uint8]]
+
+
+class Engine:
+    """A model that answers for many images and many callers.
+
+    `segment` and `segment_everything` are to be called from jobs of `worker`.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+    cache_size : int
+        Of how many images the embedding is kept.
+    max_pending : int
+        Requests that may wait.
+    on_stream_error : callable
+        Told what a job of the stream raised.
+
+    Attributes
+    ----------
+    worker : Worker
+    model_times_s : deque of float
+        How long the model took for the last images [s].
+
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        *,
+        cache_size: int,
+        max_pending: int,
+        on_stream_error: Callable[[Exception], None],
+    ) -> None:
+        self.segmenter = segmenter
+        self.cache = EmbeddingCache(segmenter, cache_size)
+        self.worker = Worker(max_pending, on_stream_error)
+        self.model_times_s: deque[float] = deque(maxlen=30)
+
+    def segment(
+        self,
+        key: Hashable,
+        image_rgb: ImageSource,
+        prompts: Sequence[Prompt],
+        *,
+        multimask: bool = False,
+        refine_rounds: int = 0,
+    ) -> list[list[ScoredMask]]:
+        """Answer prompts on one image: one list per prompt, best first.
+
+        `key` is equal for equal images only; `image_rgb` is called if the image is a new one.
+        Raises what `Segmenter.embed` and `Segmenter.segment` raise.
+        """
+        with self._model_at_work(key, image_rgb) as embedding:
+            return [
+                self.segmenter.segment(
+                    embedding, prompt, multimask=multimask, refine_rounds=refine_rounds
+                )
+                for prompt in prompts
+            ]
+
+    def segment_everything(
+        self, key: Hashable, image_rgb: ImageSource, options: EverythingOptions
+    ) -> tuple[list[ScoredMask], tuple[int, int]]:
+        """Find every object in one image: the masks, largest first, and the image's size_wh."""
+        with self._model_at_work(key, image_rgb) as embedding:
+            return self.segmenter.segment_everything(embedding, options), embedding.size_wh
+
+    def close(self) -> None:
+        """Stop the worker and free the model."""
+        self.worker.stop()
+        self.cache.clear()
+        self.segmenter.close()
+
+    @contextmanager
+    def _model_at_work(self, key: Hashable, image_rgb: ImageSource) -> Iterator[Embedding]:
+        begin = perf_counter()
+        try:
+            yield self.cache.get(key, image_rgb)
+        except DeviceError:
+            # Most likely out of memory: what can be freed is freed, so that the next one works.
+            self.cache.clear()
+            raise
+        self.model_times_s.append(perf_counter() - begin)

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last frames of a stream, so that a prompt can speak of one that is past."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sam_segmentation.core.errors import MissingFrameError
+
+NANOSECONDS = 1_000_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """An image of a stream, decoded when it is first looked at.
+
+    Parameters
+    ----------
+    stamp_ns : int
+        When it was taken [ns].
+    header : object
+        What is handed on with every result; the core does not look at it.
+    decode : callable
+        Returns the image, uint8 (H, W, 3) in RGB; raises ImageError.
+
+    """
+
+    stamp_ns: int
+    header: Any
+    decode: Callable[[], npt.NDArray[np.uint8]]
+
+    @cached_property
+    def image_rgb(self) -> npt.NDArray[np.uint8]:
+        """The image, uint8 (H, W, 3)."""
+        return self.decode()
+
+
+class FrameRing:
+    """The newest frames of a stream, at most `capacity`; safe to use from several threads."""
+
+    def __init__(self, capacity: int) -> None:
+        self._frames: deque[Frame] = deque(maxlen=capacity)
+        self._lock = Lock()
+
+    def add(self, frame: Frame) -> None:
+        """Keep a frame as the newest; the oldest goes when the ring is full."""
+        with self._lock:
+            self._frames.append(frame)
+
+    def clear(self) -> None:
+        """Forget every frame."""
+        with self._lock:
+            self._frames.clear()
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def newest(self) -> Frame:
+        """Return the frame that was added last; raises MissingFrameError if there is none."""
+        with self._lock:
+            if self._frames:
+                return self._frames[-1]
+        raise MissingFrameError(
+            'no image has arrived yet; send one in the request, or check the camera and the '
+            'image topic (/diagnostics says what is missing)'
+        )
+
+    def at(self, stamp_ns: int) -> Frame:
+        """Return the newest frame with exactly this stamp [ns]; raises MissingFrameError."""
+        with self._lock:
+            frames = list(self._frames)
+        for frame in reversed(frames):
+            if frame.stamp_ns == stamp_ns:
+                return frame
+        if not frames:
+            return self.newest()
+        raise MissingFrameError(
+            f'no frame with stamp {format_stamp(stamp_ns)} is buffered; the {len(frames)} that '
+            f'are go from {format_stamp(frames[0].stamp_ns)} to '
+            f'{format_stamp(frames[-1].stamp_ns)}: ask sooner, or raise frame_buffer_size'
+        )
+
+
+def format_stamp(stamp_ns: int) -> str:
+    """Return a stamp [ns] as seconds with nine decimals."""
+    seconds, rest = divmod(stamp_ns, NANOSECONDS)
+    return f'{seconds}.{rest:09d}'

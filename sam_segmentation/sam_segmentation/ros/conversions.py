@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between messages and the core's types: the one place where they meet."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from builtin_interfaces.msg import Time
+from cv_bridge import CvBridge, CvBridgeError
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+from vision_msgs.msg import BoundingBox2D, Detection2D, ObjectHypothesisWithPose
+
+from sam_interfaces.msg import ObjectMask
+from sam_interfaces.msg import Prompt as PromptMsg
+from sam_segmentation.core.errors import ImageError, PromptError
+from sam_segmentation.core.frame_ring import NANOSECONDS
+from sam_segmentation.core.masks import BoxXyxy
+from sam_segmentation.core.prompt import Prompt
+from sam_segmentation.core.scored_mask import ScoredMask
+
+# Bytes per pixel of every encoding that has colours to segment by. Not among them: 8UC3 and its
+# like, which don't say which channel is red, and depth (16UC1, 32FC1).
+BYTES_PER_PIXEL = {
+    **dict.fromkeys(('mono8', '8UC1'), 1),
+    **dict.fromkeys(('bayer_rggb8', 'bayer_bggr8', 'bayer_gbrg8', 'bayer_grbg8'), 1),
+    **dict.fromkeys(('mono16', 'yuv422', 'yuv422_yuy2', 'uyvy', 'yuyv'), 2),
+    **dict.fromkeys(('rgb8', 'bgr8'), 3),
+    **dict.fromkeys(('rgba8', 'bgra8'), 4),
+    **dict.fromkeys(('rgb16', 'bgr16'), 6),
+    **dict.fromkeys(('rgba16', 'bgra16'), 8),
+}
+# Read here rather than by cv_bridge, which knows these names on some distributions only.
+YUV_TO_RGB = {
+    'yuv422': cv2.COLOR_YUV2RGB_UYVY,
+    'uyvy': cv2.COLOR_YUV2RGB_UYVY,
+    'yuv422_yuy2': cv2.COLOR_YUV2RGB_YUY2,
+    'yuyv': cv2.COLOR_YUV2RGB_YUY2,
+}
+MAX_IMAGE_PIXELS = 100_000_000
+
+
+def image_is_empty(msg: Image) -> bool:
+    """Tell whether an image field was left empty (rather than filled wrongly)."""
+    return not (msg.width or msg.height or msg.step or msg.data)
+
+
+def check_image(msg: Image, encodings: dict[str, int] = BYTES_PER_PIXEL) -> None:
+    """Raise ImageError unless size, encoding, step and data agree."""
+    if msg.encoding not in encodings:
+        raise ImageError(
+            f'encoding {msg.encoding!r} cannot be used; convert the image to one of '
+            f'{", ".join(encodings)}'
+        )
+    if not (msg.width and msg.height):
+        raise ImageError(f'the image is {msg.width} x {msg.height} px; give it a size')
+    if msg.width * msg.height > MAX_IMAGE_PIXELS:
+        raise ImageError(
+            f'the image is {msg.width} x {msg.height} px; at most {MAX_IMAGE_PIXELS:,} pixels '
+            'are accepted: scale it down'
+        )
+    row = msg.width * encodings[msg.encoding]
+    if msg.step < row:
+        raise ImageError(
+            f'step is {msg.step}, but a row of {msg.width} {msg.encoding} pixels takes {row} '
+            'bytes; set step to the length of a row'
+        )
+    if len(msg.data) < msg.height * msg.step:
+        raise ImageError(
+            f'the image holds {len(msg.data)} bytes, but height x step is '
+            f'{msg.height} x {msg.step} = {msg.height * msg.step}; send the whole image'
+        )
+
+
+def image_to_rgb(msg: Image) -> npt.NDArray[np.uint8]:
+    """Return an image message as uint8 (H, W, 3) in RGB; raises ImageError."""
+    check_image(msg)
+    if msg.encoding in YUV_TO_RGB:
+        if msg.width % 2:
+            raise ImageError(
+                f'a {msg.encoding} image shares colour between pairs of pixels, but its width is '
+                f'{msg.width}; make it even'
+            )
+        rows = np.frombuffer(msg.data, np.uint8, msg.height * msg.step).reshape(msg.height, -1)
+        packed = rows[:, : 2 * msg.width].reshape(msg.height, msg.width, 2)
+        return _uint8(cv2.cvtColor(packed, YUV_TO_RGB[msg.encoding]))
+    try:
+        return _uint8(CvBridge().imgmsg_to_cv2(msg, 'rgb8'))
+    except (CvBridgeError, cv2.error) as error:
+        raise ImageError(f'the {msg.encoding} image cannot be converted: {error}') from error
+
+
+def compressed_to_rgb(msg: CompressedImage) -> npt.NDArray[np.uint8]:
+    """Return a compressed image (JPEG, PNG, ...) as uint8 (H, W, 3) in RGB; raises ImageError."""
+    if not len(msg.data):
+        raise ImageError('the compressed image holds no data; send a JPEG or PNG')
+    try:
+        bgr = cv2.imdecode(np.frombuffer(msg.data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise ImageError(f'the compressed image ({msg.format!r}) is unusable: {error}') from error
+    if bgr is None:
+        raise ImageError(
+            f'{len(msg.data)} bytes of compressed image ({msg.format!r}) cannot be decoded; '
+            'send a whole JPEG or PNG'
+        )
+    return _uint8(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+
+
+def stamp_to_ns(stamp: Time) -> int:
+    """Return a stamp in nanoseconds."""
+    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
+
+
+def prompt_from_msg(msg: PromptMsg) -> Prompt:
+    """Return a prompt; raises PromptError, or ImageError for its mask."""
+    return Prompt(
+        points_xy=[(point.x, point.y) for point in msg.points],
+        labels=list(msg.labels),
+        box_xyxy=box_from_msg(msg.box),
+        mask=None if image_is_empty(msg.mask) else mask_from_msg(msg.mask),
+        text=msg.text,
+    )
+
+
+def box_from_msg(msg: BoundingBox2D) -> BoxXyxy | None:
+    """Return left, top, right, bottom [px], or None for a box of no size; raises PromptError."""
+    if msg.size_x == 0 and msg.size_y == 0:
+        return None
+    if msg.center.theta != 0:
+        raise PromptError(
+            f'the box is rotated by {msg.center.theta:g} rad; give an upright one (theta 0)'
+        )
+    x, y = msg.center.position.x, msg.center.position.y
+    half_x, half_y = msg.size_x / 2, msg.size_y / 2
+    return x - half_x, y - half_y, x + half_x, y + half_y
+
+
+def box_to_msg(box_xyxy: BoxXyxy | None) -> BoundingBox2D:
+    """Return a box message; None gives one of size 0 x 0."""
+    msg = BoundingBox2D()
+    if box_xyxy is not None:
+        left, top, right, bottom = map(float, box_xyxy)
+        msg.center.position.x = (left + right) / 2
+        msg.center.position.y = (top + bottom) / 2
+        msg.size_x = right - left
+        msg.size_y = bottom - top
+    return msg
+
+
+def mask_from_msg(msg: Image) -> npt.NDArray[np.bool_]:
+    """Return a mono8 mask as bool (H, W); raises ImageError."""
+    check_image(msg, {'mono8': 1, '8UC1': 1})
+    rows = np.frombuffer(msg.data, np.uint8, msg.height * msg.step).reshape(msg.height, msg.step)
+    mask: npt.NDArray[np.bool_] = rows[:, : msg.width] != 0
+    return mask
+
+
+def mask_to_msg(mask: npt.NDArray[np.bool_], header: Header) -> Image:
+    """Return a mask as mono8, 0 or 255."""
+    return array_to_image(mask.view(np.uint8) * np.uint8(255), 'mono8', header)
+
+
+def array_to_image(pixels: npt.NDArray[Any], encoding: str, header: Header) -> Image:
+    """Return pixels, (H, W) or (H, W, C), as an image message of the machine's byte order."""
+    height, width = pixels.shape[:2]
+    data = array('B')
+    data.frombytes(np.ascontiguousarray(pixels).tobytes())
+    return Image(
+        header=header,
+        height=height,
+        width=width,
+        encoding=encoding,
+        step=len(data) // height,
+        data=data,
+    )
+
+
+def object_to_msg(
+    mask: ScoredMask, object_id: int, header: Header, *, label: str = '', with_mask: bool = True
+) -> ObjectMask:
+    """Return a mask as a message, its pixels only where they are wanted."""
+    msg = ObjectMask(
+        id=object_id,
+        label=label,
+        score=mask.score,
+        state=ObjectMask.VISIBLE,
+        box=box_to_msg(mask.box_xyxy),
+        area=mask.area,
+    )
+    if with_mask:
+        msg.mask = mask_to_msg(mask.mask, header)
+    return msg
+
+
+def object_to_detection(obj: ObjectMask, header: Header) -> Detection2D:
+    """Return an object's box as a detection; one without a label has its id as class."""
+    hypothesis = ObjectHypothesisWithPose()
+    hypothesis.hypothesis.class_id = obj.label or str(obj.id)
+    hypothesis.hypothesis.score = float(obj.score)
+    return Detection2D(header=header, results=[hypothesis], bbox=obj.box, id=str(obj.id))
+
+
+def _uint8(pixels: Any) -> npt.NDArray[np.uint8]:
+    return np.ascontiguousarray(pixels, np.uint8)

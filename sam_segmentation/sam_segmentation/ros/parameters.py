@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of `sam_node`: each declared once, with its range and what it means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+from sam_segmentation.core.registry import DEFAULT_MODEL, model_names
+from sam_segmentation.core.segmenter import (
+    MAX_POINTS_PER_SIDE,
+    MAX_REFINE_ROUNDS,
+    EverythingOptions,
+)
+
+APPLIED_AT_CONFIGURE = 'Applied when the node is configured.'
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter as it is declared.
+
+    Parameters
+    ----------
+    name : str
+    default : str, bool, int or float
+    description : str
+    span : (low, high) or None
+        Inclusive range of a number.
+    read_only : bool
+    """
+
+    name: str
+    default: str | bool | int | float
+    description: str
+    span: tuple[float, float] | None = None
+    read_only: bool = False
+
+    def descriptor(self) -> ParameterDescriptor:
+        """Return what ROS is told about it."""
+        descriptor = ParameterDescriptor(description=self.description, read_only=self.read_only)
+        if self.span and isinstance(self.default, float):
+            low, high = map(float, self.span)
+            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+        elif self.span:
+            low, high = map(int, self.span)
+            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
+        return descriptor
+
+
+PARAMETERS = (
+    Parameter(
+        'model',
+        DEFAULT_MODEL,
+        f'One of {", ".join(model_names())}, or the path of a SAM 2 config (.yaml). '
+        + APPLIED_AT_CONFIGURE,
+    ),
+    Parameter(
+        'checkpoint',
+        '',
+        f'File with the weights; empty: where `download` puts them. {APPLIED_AT_CONFIGURE}',
+    ),
+    Parameter(
+        'device',
+        'auto',
+        f'auto (CUDA where there is one), cpu, cuda or cuda:N. {APPLIED_AT_CONFIGURE}',
+    ),
+    Parameter(
+        'image_transport',
+        'raw',
+        f'raw (~/image) or compressed (~/image/compressed). {APPLIED_AT_CONFIGURE}',
+    ),
+    Parameter(
+        'autostart',
+        True,
+        'Whether the node configures and activates itself; else a lifecycle manager does.',
+        read_only=True,
+    ),
+    Parameter(
+        'confidence_threshold',
+        0.0,
+        'Masks with a lower score are left out of the stream; services always answer.',
+        (0, 1),
+    ),
+    Parameter(
+        'refine_rounds',
+        0,
+        'How often each mask goes back into the model together with its prompt.',
+        (0, MAX_REFINE_ROUNDS),
+    ),
+    Parameter(
+        'points_per_side',
+        EverythingOptions.points_per_side,
+        'segment_everything: side of the square grid of points that are tried.',
+        (1, MAX_POINTS_PER_SIDE),
+    ),
+    Parameter(
+        'pred_iou_thresh',
+        EverythingOptions.pred_iou_thresh,
+        'segment_everything: masks with a lower score are dropped.',
+        (0, 1),
+    ),
+    Parameter(
+        'stability_score_thresh',
+        EverythingOptions.stability_score_thresh,
+        'segment_everything: masks that change more as the threshold moves are dropped.',
+        (0, 1),
+    ),
+    Parameter(
+        'min_mask_region_area',
+        EverythingOptions.min_mask_region_area,
+        'segment_everything: islands and holes smaller than this are removed [px].',
+        (0, 1_000_000),
+    ),
+    Parameter(
+        'frame_buffer_size',
+        30,
+        f'How many past frames a stamp can name. {APPLIED_AT_CONFIGURE}',
+        (1, 300),
+    ),
+    Parameter(
+        'embedding_cache_size',
+        4,
+        f'Of how many images the embedding is kept. {APPLIED_AT_CONFIGURE}',
+        (1, 100),
+    ),
+    Parameter(
+        'max_pending_requests',
+        32,
+        f'Requests that may wait; one more is refused. {APPLIED_AT_CONFIGURE}',
+        (1, 1000),
+    ),
+    Parameter(
+        'max_prompts',
+        64,
+        'Prompts that one request, or one message of detections, may hold.',
+        (1, 1000),
+    ),
+)
+
+
+def declare(node: Node) -> None:
+    """Declare every parameter; ROS refuses a value outside its range and says so."""
+    for parameter in PARAMETERS:
+        node.declare_parameter(parameter.name, parameter.default, parameter.descriptor())
+
+
+def value(node: Node, name: str) -> Any:
+    """Return a parameter's value of now."""
+    return node.get_parameter(name).value
+
+
+def everything_options(node: Node) -> EverythingOptions:
+    """Return the node's defaults for segment_everything."""
+    return EverythingOptions(
+        points_per_side=value(node, 'points_per_side'),
+        pred_iou_thresh=value(node, 'pred_iou_thresh'),
+        stability_score_thresh=value(node, 'stability_score_thresh'),
+        min_mask_region_area=value(node, 'min_mask_region_area'),
+    )

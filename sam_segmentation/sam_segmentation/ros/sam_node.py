@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`sam_node`: promptable segmentation as a managed node."""
+
+from __future__ import annotations
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from std_srvs.srv import Trigger
+
+from sam_segmentation.core.engine import Engine
+from sam_segmentation.core.errors import SamError
+from sam_segmentation.core.frame_ring import Frame, FrameRing
+from sam_segmentation.core.registry import load_segmenter
+from sam_segmentation.ros import parameters
+from sam_segmentation.ros.diagnostics import Diagnostics, Health
+from sam_segmentation.ros.image_input import ImageInput
+from sam_segmentation.ros.services import Services
+from sam_segmentation.ros.stream import Stream
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class NotActiveError(SamError):
+    """The node is not in the state that a request needs."""
+
+
+class SamNode(LifecycleNode):
+    """Loads the model in configure, listens from activate on, frees the model in cleanup."""
+
+    def __init__(self) -> None:
+        super().__init__('sam')
+        parameters.declare(self)
+        self._state = 'unconfigured'
+        self._error = ''
+        self._engine: Engine | None = None
+        self._stream: Stream | None = None
+        self._image_input: ImageInput | None = None
+        self._last_frame: Frame | None = None
+        # The services live as long as the node: an inactive one answers, too, and says why not.
+        Services(self, self._active)
+        self.create_service(Trigger, '~/clear', self._on_clear)
+        Diagnostics(self, self._health)
+
+    def start(self) -> None:
+        """Configure and activate, as far as it goes; what failed is logged and in diagnostics."""
+        if self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model."""
+        try:
+            segmenter = load_segmenter(
+                parameters.value(self, 'model'),
+                checkpoint=parameters.value(self, 'checkpoint') or None,
+                device=parameters.value(self, 'device'),
+            )
+        except SamError as error:
+            return self._fail(error)
+        self._engine = Engine(
+            segmenter,
+            cache_size=parameters.value(self, 'embedding_cache_size'),
+            max_pending=parameters.value(self, 'max_pending_requests'),
+            on_stream_error=self._on_stream_error,
+        )
+        self._stream = Stream(self, self._offer)
+        self._enter('inactive')
+        self.get_logger().info(f'{segmenter.name} is loaded on {segmenter.device}')
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to listen to the camera."""
+        try:
+            self._image_input = ImageInput(
+                self,
+                transport=parameters.value(self, 'image_transport'),
+                capacity=parameters.value(self, 'frame_buffer_size'),
+                on_frame=self._offer,
+            )
+        except SamError as error:
+            return self._fail(error)
+        self._enter('active')
+        self.get_logger().info(f'ready; images from {self._image_input.topic}')
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop listening to the camera."""
+        if self._image_input is not None:
+            self._image_input.close()
+            self._image_input = None
+        self._last_frame = None
+        self._enter('inactive')
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the model and its memory."""
+        result = super().on_cleanup(state)
+        self._release()
+        self._enter('unconfigured')
+        return result
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything, from whichever state."""
+        result = super().on_shutdown(state)
+        if self._image_input is not None:
+            self._image_input.close()
+            self._image_input = None
+        self._release()
+        self._enter('finalized')
+        return result
+
+    def close(self) -> None:
+        """Free everything without a transition, at the end of the process."""
+        self._image_input = None
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+    def _release(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+    def _enter(self, state: str) -> None:
+        self._state = state
+        self._error = ''
+
+    def _fail(self, error: SamError) -> TransitionCallbackReturn:
+        self._error = str(error)
+        self.get_logger().error(self._error)
+        return FAILURE
+
+    def _active(self) -> tuple[Engine, FrameRing]:
+        if self._engine is None or self._image_input is None:
+            reason = self._error or 'configure and activate it'
+            raise NotActiveError(f'the node is {self._state}: {reason}')
+        return self._engine, self._image_input.ring
+
+    def _health(self) -> Health:
+        return Health(self._state, self._error, self._engine, self._image_input, self._stream)
+
+    def _offer(self) -> None:
+        """Let the newest frame be segmented, if there is a prompt and somebody who listens."""
+        if self._engine and self._stream and self._image_input and self._stream.wanted:
+            self._engine.worker.offer(self._process_newest)
+
+    def _process_newest(self) -> None:
+        engine, stream, source = self._engine, self._stream, self._image_input
+        if engine is None or stream is None or source is None:
+            return
+        # Taken now and not when the job was offered: the newest frame first.
+        if len(source.ring):
+            stream.process(source.ring.newest(), engine)
+
+    def _on_stream_error(self, error: Exception) -> None:
+        if self._stream is not None:
+            self._stream.error = str(error)
+        self.get_logger().error(
+            f'the frame was not segmented: {error!r}', throttle_duration_sec=5.0
+        )
+
+    def _on_clear(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        count = self._stream.clear() if self._stream is not None else 0
+        response.success = True
+        response.message = f'{count} standing prompts cleared'
+        return response
+
+
+def main() -> None:
+    """Run the node until it is told to stop."""
+    rclpy.init()
+    node = SamNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        if parameters.value(node, 'autostart'):
+            node.start()
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass  # the ordinary ways to stop
+    finally:
+        node.close()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+if __name__ == '__main__':
+    main()
