@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Renders a scene into RGB-D frames with ground truth."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sam_simulation.core.camera import FOVY_DEG, Intrinsics, Pose
+from sam_simulation.core.gl import load_mujoco, make_context
+from sam_simulation.core.model import FAR_M, NEAR_M, build_model
+from sam_simulation.core.rgbd_frame import RgbdFrame
+from sam_simulation.core.sensor import SensorNoise
+from sam_simulation.core.tabletop import Tabletop
+
+SAMPLES = 4
+MIN_SIDE, MAX_SIDE = 16, 4096
+
+
+class Renderer:
+    """An RGB-D camera in a scene; a context manager, bound to the thread that made it.
+
+    Parameters
+    ----------
+    scene : Tabletop
+    size_wh : (int, int)
+        Of the images [px].
+    noise : SensorNoise
+        What the sensor adds.
+
+    Raises
+    ------
+    RenderingError
+        If there is no OpenGL to render with.
+
+    """
+
+    def __init__(
+        self,
+        scene: Tabletop,
+        size_wh: tuple[int, int] = (640, 480),
+        *,
+        noise: SensorNoise | None = None,
+    ) -> None:
+        if not all(MIN_SIDE <= side <= MAX_SIDE for side in size_wh):
+            raise ValueError(f'image size is {size_wh}; give {MIN_SIDE} to {MAX_SIDE} px per side')
+        self.scene = scene
+        self.size_wh = size_wh
+        self.intrinsics = Intrinsics.from_fovy(size_wh)
+        self._noise = SensorNoise() if noise is None else noise
+        self._mujoco = mujoco = load_mujoco()
+        self._model, object_ids = build_model(scene, size_wh, fovy_deg=FOVY_DEG)
+        self._data = mujoco.MjData(self._model)
+        mujoco.mj_forward(self._model, self._data)
+        self._view = mujoco.MjvScene(self._model, maxgeom=self._model.ngeom + 8)
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        self._camera.fixedcamid = 0
+        self._options = mujoco.MjvOption()
+        self._rect = mujoco.MjrRect(0, 0, *size_wh)
+        self._gl: Any = make_context(size_wh)
+        # Colour is averaged over samples of a pixel, as a sensor does. Ids and depth must not be:
+        # the average of two ids is a third object.
+        self._colour_context = self._make_render_context(SAMPLES)
+        self._truth_context = self._make_render_context(0)
+        self._view_id_to_object = np.zeros(self._model.ngeom + 9, np.uint16)
+        self._object_ids = object_ids
+
+    def render(self, tf_world_camera: Pose, *, time_s: float = 0.0) -> RgbdFrame:
+        """Return what the camera sees.
+
+        Parameters
+        ----------
+        tf_world_camera : array of float64, shape (4, 4)
+            From the optical frame (x right, y down, z forward) to the world [m].
+        time_s : float
+            Changes the noise only: the same time gives the same noise.
+
+        Raises
+        ------
+        RuntimeError
+            If the renderer is closed.
+
+        """
+        if self._gl is None:
+            raise RuntimeError('the renderer is closed; make a new one')
+        self._gl.make_current()
+        # MuJoCo's cameras look along -z with y up.
+        self._data.cam_xpos[0] = tf_world_camera[:3, 3]
+        self._data.cam_xmat[0] = (tf_world_camera[:3, :3] * [1, -1, -1]).ravel()
+        self._mujoco.mjv_updateScene(
+            self._model,
+            self._data,
+            self._options,
+            None,
+            self._camera,
+            self._mujoco.mjtCatBit.mjCAT_ALL.value,
+            self._view,
+        )
+        image = self._render_colour()
+        labels, depth = self._render_truth()
+        rng = np.random.default_rng([self.scene.seed, 3, round(abs(time_s) * 1e6)])
+        return RgbdFrame(
+            self._noise.spoil_colour(image, rng),
+            self._noise.spoil_depth(depth, rng),
+            labels,
+            self.intrinsics,
+            np.array(tf_world_camera, np.float64),
+        )
+
+    def close(self) -> None:
+        """Free the OpenGL context; closing twice is allowed."""
+        if self._gl is None:
+            return
+        self._gl.make_current()
+        self._colour_context.free()
+        self._truth_context.free()
+        self._gl.free()
+        self._gl = None
+
+    def __enter__(self) -> Renderer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _make_render_context(self, samples: int) -> Any:
+        self._model.vis.quality.offsamples = samples
+        context = self._mujoco.MjrContext(
+            self._model, self._mujoco.mjtFontScale.mjFONTSCALE_100.value
+        )
+        context.readDepthMap = self._mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+        return context
+
+    def _render_colour(self) -> npt.NDArray[np.uint8]:
+        image = np.empty((self.size_wh[1], self.size_wh[0], 3), np.uint8)
+        self._set_truth_flags(False)
+        self._render_into(self._colour_context, image, None)
+        return image[::-1]  # OpenGL's first row is the lowest
+
+    def _render_truth(self) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.float32]]:
+        """Return labels and depth, read from one pass so that they agree."""
+        colours = np.empty((self.size_wh[1], self.size_wh[0], 3), np.uint8)
+        buffer = np.empty((self.size_wh[1], self.size_wh[0]), np.float32)
+        self._set_truth_flags(True)
+        self._render_into(self._truth_context, colours, buffer)
+        lookup = np.zeros(self._view.ngeom + 1, np.uint16)  # colour 0: nothing
+        for geom in self._view.geoms[: self._view.ngeom]:
+            if geom.segid >= 0 and geom.objtype == self._mujoco.mjtObj.mjOBJ_GEOM:
+                lookup[geom.segid + 1] = self._object_ids[geom.objid]
+        indices = colours[..., 0] + 256 * colours[..., 1].astype(np.int32)
+        # The buffer is reversed: 1 at the near plane, 0 at the far one.
+        depth = NEAR_M * FAR_M / (NEAR_M + buffer.astype(np.float64) * (FAR_M - NEAR_M))
+        return lookup[indices][::-1], depth.astype(np.float32)[::-1]
+
+    def _render_into(
+        self,
+        context: Any,
+        colours: npt.NDArray[np.uint8],
+        depths: npt.NDArray[np.float32] | None,
+    ) -> None:
+        # Two contexts share the OpenGL state, so each binds its own buffers anew.
+        self._mujoco.mjr_setBuffer(self._mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, context)
+        self._mujoco.mjr_render(self._rect, self._view, context)
+        self._mujoco.mjr_readPixels(colours, depths, self._rect, context)
+
+    def _set_truth_flags(self, on: bool) -> None:
+        self._view.flags[self._mujoco.mjtRndFlag.mjRND_SEGMENT] = on
+        self._view.flags[self._mujoco.mjtRndFlag.mjRND_IDCOLOR] = on

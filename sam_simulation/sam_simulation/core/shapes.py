@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everyday shapes of random size, standing or lying as they would on a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from sam_simulation.core import mesh
+from sam_simulation.core.mesh import Floats, Mesh
+
+Rng = np.random.Generator
+
+LYING = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])  # z goes to x
+UPSIDE_DOWN = np.diag([1.0, -1.0, -1.0])
+
+
+def make_shape(class_name: str, rng: Rng) -> Mesh:
+    """Return a shape of this class, resting on z = 0, turned randomly about z.
+
+    Parameters
+    ----------
+    class_name : str
+        One of CLASS_NAMES.
+    rng : numpy Generator
+
+    Returns
+    -------
+    Mesh
+        Its axis-aligned bounds are centred on x = y = 0; its lowest point has z = 0 [m].
+
+    """
+    shape = _MAKERS[class_name](rng)
+    yaw = rng.uniform(0, 2 * np.pi)
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    shape = shape.moved(np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]))
+    low, high = shape.vertices.min(axis=0), shape.vertices.max(axis=0)
+    return shape.moved(np.eye(3), [-(low[0] + high[0]) / 2, -(low[1] + high[1]) / 2, -low[2]])
+
+
+def _box(rng: Rng) -> Mesh:
+    kind = rng.integers(3)
+    if kind == 0:  # a carton that stands or lies
+        size = rng.uniform([0.035, 0.06, 0.09], [0.07, 0.13, 0.2])
+    elif kind == 1:  # a small block
+        size = rng.uniform(0.03, 0.08, 3)
+    else:  # a book or a flat case
+        size = rng.uniform([0.09, 0.06, 0.015], [0.17, 0.12, 0.04])
+    if rng.random() < 0.3:
+        size = rng.permutation(size)
+    return mesh.box(size)
+
+
+def _cylinder(rng: Rng) -> Mesh:
+    radius, height = rng.uniform(0.015, 0.045), rng.uniform(0.05, 0.16)
+    rim = rng.uniform(0.0008, 0.003)
+    shape = mesh.lathe(
+        [
+            (0, 0),
+            (radius - rim, 0),
+            (radius, rim),
+            (radius, height * 0.33),
+            (radius, height * 0.67),
+            (radius, height - rim),
+            (radius - rim, height),
+            (0, height),
+        ]
+    )
+    return shape.moved(LYING) if rng.random() < 0.25 else shape
+
+
+def _mug(rng: Rng) -> Mesh:
+    radius, height = rng.uniform(0.033, 0.047), rng.uniform(0.075, 0.11)
+    wall, foot = rng.uniform(0.003, 0.005), rng.uniform(0.75, 1.0)
+    levels = np.linspace(0.0, 1.0, 7)
+    outer = radius * (foot + (1 - foot) * np.sqrt(levels))
+    body = mesh.lathe(
+        [(0, 0), (outer[0] - 0.002, 0)]
+        + [(r, 0.002 + level * (height - 0.004)) for r, level in zip(outer, levels, strict=True)]
+        + [(radius - wall / 2, height)]
+        + [
+            (r - wall, max(0.006, level * (height - 0.002)))
+            for r, level in zip(outer[::-1], levels[::-1], strict=True)
+        ]
+        + [(0, 0.006)]
+    )
+    grip = mesh.handle(
+        start_x_m=float(outer[4]) - wall,
+        reach_m=rng.uniform(0.025, 0.035) + wall,
+        height_m=height * rng.uniform(0.5, 0.62),
+        tube_m=rng.uniform(0.004, 0.0065),
+    ).moved(np.eye(3), [0, 0, height * 0.52])
+    shape = mesh.merged([body, grip])
+    return shape.moved(UPSIDE_DOWN) if rng.random() < 0.12 else shape
+
+
+def _bowl(rng: Rng) -> Mesh:
+    radius, height = rng.uniform(0.05, 0.09), rng.uniform(0.035, 0.07)
+    wall, foot = rng.uniform(0.003, 0.005), radius * rng.uniform(0.35, 0.55)
+    bulge = rng.uniform(0.45, 0.8)
+    levels = np.linspace(0.0, 1.0, 10)
+    outer = foot + (radius - foot) * levels**bulge
+    heights = 0.005 + (height - 0.005) * levels
+    inner = [
+        (max(r - wall, 0.001), h + wall * 0.8 * (1 - level))
+        for r, h, level in zip(outer[::-1], heights[::-1], levels[::-1], strict=True)
+    ]
+    shape = mesh.lathe(
+        [(0, 0), (foot * 0.95, 0)]
+        + list(zip(outer, heights, strict=True))
+        + [(radius - wall / 2, height + wall / 3)]
+        + inner
+        + [(0, inner[-1][1] - 0.001)]
+    )
+    return shape.moved(UPSIDE_DOWN) if rng.random() < 0.15 else shape
+
+
+def _bottle(rng: Rng) -> Mesh:
+    radius, height = rng.uniform(0.025, 0.04), rng.uniform(0.14, 0.2)
+    neck, cap = radius * rng.uniform(0.3, 0.5), rng.uniform(0.015, 0.025)
+    body, shoulder = height * rng.uniform(0.5, 0.65), height * rng.uniform(0.78, 0.85)
+    levels = np.linspace(0.0, 1.0, 8)
+    curve = neck + (radius - neck) * (1 + np.cos(np.pi * levels)) / 2
+    shape = mesh.lathe(
+        [(0, 0), (radius - 0.004, 0), (radius, 0.004), (radius, body / 2)]
+        + list(zip(curve, body + levels * (shoulder - body), strict=True))
+        + [(neck, height - cap), (neck * 1.2, height - cap)]
+        + [(neck * 1.2, height - 0.001), (neck * 1.2 - 0.001, height), (0, height)]
+    )
+    return shape.moved(LYING) if rng.random() < 0.2 else shape
+
+
+def _hull(rng: Rng) -> Mesh:
+    points = rng.normal(size=(14, 3))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    shape = mesh.convex_hull(points * rng.uniform(0.022, 0.055, 3), texture_m=0.1)
+    return shape.moved(_rest_on_face(shape))
+
+
+def _rest_on_face(shape: Mesh) -> Floats:
+    """Return the rotation that puts down the largest face under which the hull cannot tip."""
+    corners = shape.vertices[shape.faces]
+    volumes = np.linalg.det(corners)
+    centre = (volumes[:, None] * corners.sum(axis=1) / 4).sum(axis=0) / volumes.sum()
+    edges = np.roll(corners, -1, axis=1) - corners
+    normals = np.cross(edges[:, 0], edges[:, 1])
+    inward = np.cross(normals[:, None], edges)
+    stable = (np.einsum('nij,nij->ni', inward, centre - corners) > 0).all(axis=1)
+    areas = np.linalg.norm(normals, axis=1)
+    down = normals[np.argmax(np.where(stable, areas, 0.0))]
+    z = -down / np.linalg.norm(down)
+    x = np.cross(z, [0.3, 0.9, 0.1])
+    x /= np.linalg.norm(x)
+    return np.stack([x, np.cross(z, x), z])
+
+
+_MAKERS: dict[str, Callable[[Rng], Mesh]] = {
+    'box': _box,
+    'cylinder': _cylinder,
+    'mug': _mug,
+    'bowl': _bowl,
+    'bottle': _bottle,
+    'hull': _hull,
+}
+CLASS_NAMES = tuple(_MAKERS)
