@@ -99,7 +99,7 @@ EOF
 build_workspace() {
     local paths=(.)
     # shellcheck disable=SC1091  # written above
-    ros_is_sourced || { paths+=(underlay/*); set +u; . "$venv/local_setup.bash"; set -u; }
+    ros_is_sourced || { paths+=(underlay/*_msgs); set +u; . "$venv/local_setup.bash"; set -u; }
     PATH=$venv/bin:$PATH "$venv/bin/python" -m colcon --log-level error build --symlink-install \
         --base-paths "${paths[@]}" --event-handlers desktop_notification- status- console_cohesion-
 }

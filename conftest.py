@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests over DDS share: a domain of their own, processes that end with the test, a client."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROFILE = Path(__file__).parent / 'sam_bringup' / 'config' / 'fastdds.xml'
+TIMEOUT_S = 30.0
+
+
+class Ros:
+    """A ROS domain that only one test (or module) uses: processes in it and a node of its own."""
+
+    def __init__(self, domain: int) -> None:
+        import rclpy
+        from rclpy.executors import SingleThreadedExecutor
+
+        self.environment = {**os.environ, 'ROS_DOMAIN_ID': str(domain)}
+        self.domain = domain
+        self._processes: list[subprocess.Popen[str]] = []
+        self._context = rclpy.Context()
+        self._context.init(domain_id=domain)
+        self.node = rclpy.create_node('test_client', context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+
+    def start(self, *command: str | Path, **options: Any) -> subprocess.Popen[str]:
+        """Start a process that ends with the test; `environment` adds to its variables."""
+        environment = self.environment | options.pop('environment', {})
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            env=environment,
+            text=True,
+            start_new_session=True,
+            **options,
+        )
+        self._processes.append(process)
+        return process
+
+    def start_node(self, module: str, **parameters: Any) -> subprocess.Popen[str]:
+        """Start a Python node by its module, with parameters."""
+        arguments = [
+            part
+            for name, value in parameters.items()
+            for part in ('-p', f'{name}:={str(value).lower() if value in (True, False) else value}')
+        ]
+        return self.start(sys.executable, '-m', module, '--ros-args', *arguments)
+
+    def until(self, condition: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S) -> Any:
+        """Spin until a condition holds, and return what it returned."""
+        deadline = time.monotonic() + timeout_s
+        while not (result := condition()):
+            if time.monotonic() > deadline:
+                pytest.fail(f'{what}: not within {timeout_s} s')
+            self._executor.spin_once(timeout_sec=0.02)
+        return result
+
+    def client(self, service_type: Any, name: str) -> Any:
+        """Return a client once its service is there."""
+        client = self.node.create_client(service_type, name)
+        self.until(client.service_is_ready, f'service {name}')
+        return client
+
+    def call(self, client: Any, request: Any, timeout_s: float = TIMEOUT_S) -> Any:
+        """Call a service and return its answer."""
+        future = client.call_async(request)
+        self.until(future.done, f'answer of {client.srv_name}', timeout_s)
+        return future.result()
+
+    def listen(self, message_type: Any, topic: str, qos: Any = 10) -> list[Any]:
+        """Return a list that every message on a topic is appended to."""
+        received: list[Any] = []
+        self.node.create_subscription(message_type, topic, received.append, qos)
+        return received
+
+    def close(self) -> None:
+        """End every process, and fail if one had to be killed."""
+        stubborn = []
+        for process in self._processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+        for process in self._processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                stubborn.append(process.args)
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._context.try_shutdown()
+        if stubborn:
+            pytest.fail(f'did not stop within 10 s of SIGINT: {stubborn}')
+
+
+@contextmanager
+def own_domain() -> Iterator[Ros]:
+    """Make a Ros in a domain that nobody else on this machine uses."""
+    from domain_coordinator import domain_id
+
+    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    # Read once per process, at the first participant.
+    os.environ['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(PROFILE)
+    with ExitStack() as stack:
+        ros = Ros(stack.enter_context(domain_id()))
+        stack.callback(ros.close)
+        yield ros
+
+
+@pytest.fixture
+def ros() -> Iterator[Ros]:
+    """A ROS domain for one test."""
+    with own_domain() as ros:
+        yield ros
+
+
+@pytest.fixture(scope='module')
+def module_ros() -> Iterator[Ros]:
+    """A ROS domain for the tests of a module, for a node that they share."""
+    with own_domain() as ros:
+        yield ros
