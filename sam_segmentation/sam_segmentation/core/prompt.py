@@ -12,7 +12,6 @@ import numpy.typing as npt
 from sam_segmentation.core.errors import PromptError
 
 BACKGROUND, FOREGROUND = 0, 1
-LOGITS_SIDE = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +33,9 @@ class Prompt:
         A rough mask, of the image's size.
     text : str
         The object's name.
-    logits : array of float32, shape (256, 256), or None
-        `ScoredMask.logits` of an earlier answer, to be refined. Excludes `mask`.
+    logits : array of float32, shape (S, S), or None
+        `ScoredMask.logits` of an earlier answer, to be refined. Excludes `mask`. A model reads
+        its own side S: a quarter of its input's, 256 for the official models.
 
     Raises
     ------
@@ -80,10 +80,13 @@ class Prompt:
             object.__setattr__(self, 'mask', _checked_mask(self.mask))
         if self.logits is not None:
             logits = _array(self.logits, 'logits', np.float32)
-            if logits.shape != (LOGITS_SIDE, LOGITS_SIDE):
+            if logits.ndim != 2 or not logits.size or logits.shape[0] != logits.shape[1]:
                 raise PromptError(
-                    f'logits have shape {logits.shape}; give the (256, 256) of an earlier mask'
+                    f'logits have shape {logits.shape}; give the square ones of an earlier mask, '
+                    '(256, 256) from most models'
                 )
+            if not np.isfinite(logits).all():
+                raise PromptError('logits are not all finite; give those of an earlier mask')
             if self.mask is not None:
                 raise PromptError('both mask and logits are given; give one of them')
             object.__setattr__(self, 'logits', logits)

@@ -22,8 +22,9 @@ class ScoredMask:
         Of the size of the image that was segmented.
     score : float
         Predicted IoU with the object that was meant [0-1].
-    logits : array of float32, shape (256, 256), or None
+    logits : array of float32, shape (S, S), or None
         What a SAM decoder answered before upscaling; goes back in as `Prompt.logits`.
+        S is a quarter of the side of the model's input, 256 for the official models.
 
     """
 

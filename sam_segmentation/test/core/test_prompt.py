@@ -27,7 +27,8 @@ NAN, INF = float('nan'), float('inf')
         ({'box_xyxy': (1, 2, NAN, 5)}, 'not finite'),
         ({'mask': np.zeros((4, 4), bool)}, 'mask is empty'),
         ({'mask': np.zeros((4, 4, 1), bool)}, 'shape'),
-        ({'logits': np.zeros((4, 4), np.float32)}, r'\(256, 256\)'),
+        ({'logits': np.zeros((4, 5), np.float32)}, r'\(256, 256\)'),
+        ({'logits': np.full((4, 4), NAN)}, 'finite'),
         ({'logits': np.zeros((256, 256)), 'mask': np.ones((4, 4), bool)}, 'both'),
     ],
 )

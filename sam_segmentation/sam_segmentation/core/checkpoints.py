@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a model's weights lie, and whether the file is what it claims to be."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from sam_segmentation.core.catalogue import CATALOGUE, KnownCheckpoint
+from sam_segmentation.core.errors import CheckpointError
+
+DIR_VARIABLE = 'SAM_CHECKPOINT_DIR'
+_DIGESTS = 'digests.json'
+
+
+def checkpoint_dir() -> Path:
+    """Return $SAM_CHECKPOINT_DIR, or ~/.cache/sam_segmentation where it is not set."""
+    folder = os.environ.get(DIR_VARIABLE)
+    return Path(folder).expanduser() if folder else Path.home() / '.cache' / 'sam_segmentation'
+
+
+def download_command(model: str) -> str:
+    """Return what to type to fetch a model's official checkpoint."""
+    return f'ros2 run sam_segmentation download {model}'
+
+
+def resolve_checkpoint(model: str, checkpoint: str | Path | None = None) -> Path:
+    """Find a model's weights and check that they are whole.
+
+    A file in the known place, or one that bears an official name, has to have the size and the
+    SHA-256 of the catalogue; one that was pinned at its first download has to match that.
+
+    Parameters
+    ----------
+    model : str
+        Canonical name.
+    checkpoint : path or None
+        The file to use; None: the official one in `checkpoint_dir()`.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file, it cannot be read, or it is not what it claims to be.
+
+    """
+    known = CATALOGUE.get(model)
+    if checkpoint is not None:
+        path = Path(checkpoint).expanduser()
+        remedy = 'give the path of an existing file, or leave it empty'
+        known = next((one for one in CATALOGUE.values() if one.file_name == path.name), None)
+    elif known is not None:
+        path = checkpoint_dir() / known.file_name
+        remedy = f'type: {download_command(model)}'
+    else:
+        raise CheckpointError(
+            f'no checkpoint is known for {model!r}; give its file as the checkpoint'
+        )
+    if not path.exists():
+        raise CheckpointError(f'the checkpoint {path} of {model} does not exist; {remedy}')
+    if not path.is_file():
+        raise CheckpointError(f'the checkpoint {path} is not a file; {remedy}')
+    verify(path, known)
+    return path
+
+
+def verify(path: Path, known: KnownCheckpoint | None) -> None:
+    """Compare a file with its catalogue entry or its pinned digest, if it has one.
+
+    Raises
+    ------
+    CheckpointError
+        If its size or its SHA-256 differs, or it cannot be read.
+
+    """
+    try:
+        remedy = f'delete it and type: {download_command(known.model)}' if known else 'replace it'
+        size = path.stat().st_size
+        if known and known.size is not None and size != known.size:
+            raise CheckpointError(
+                f'the checkpoint {path} has {size} bytes instead of {known.size}: it is '
+                f'truncated or not the official file; {remedy} (a file of your own needs '
+                'another name)'
+            )
+        expected = known.sha256 if known and known.sha256 else pinned_digest(path)
+        if expected is not None and (digest := file_digest(path)) != expected:
+            raise CheckpointError(
+                f'the checkpoint {path} has the SHA-256 {digest} instead of {expected}: it is '
+                f'damaged or was exchanged; {remedy} (a file of your own needs another name)'
+            )
+    except OSError as error:
+        raise CheckpointError(
+            f'the checkpoint {path} cannot be read: {error.strerror}; check its permissions'
+        ) from error
+
+
+def file_digest(path: Path) -> str:
+    """Return a file's SHA-256, computed once as long as its size and its time stay the same."""
+    remembered = _remembered().get(str(path.resolve()), {})
+    if remembered.get('stamp') == _stamp(path):
+        return remembered['sha256']
+    digest = sha256_of(path)
+    remember_digest(path, digest)
+    return digest
+
+
+def sha256_of(path: Path) -> str:
+    """Compute a file's SHA-256."""
+    digest = hashlib.sha256()
+    with path.open('rb') as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def remember_digest(path: Path, digest: str) -> None:
+    """Note a file's SHA-256, so that loading does not have to compute it."""
+    digests = {old: entry for old, entry in _remembered().items() if Path(old).exists()}
+    digests[str(path.resolve())] = {'stamp': _stamp(path), 'sha256': digest}
+    # On a read-only disk the digest is computed at each load instead.
+    with contextlib.suppress(OSError):
+        write_atomically(checkpoint_dir() / _DIGESTS, json.dumps(digests, indent=2) + '\n')
+
+
+def pin_path(path: Path) -> Path:
+    """Return the file beside a checkpoint that holds its digest, as `sha256sum` writes it."""
+    return path.with_name(f'{path.name}.sha256')
+
+
+def pinned_digest(path: Path) -> str | None:
+    """Return the SHA-256 that the first download wrote beside the file, if there is one."""
+    pin = pin_path(path)
+    if not pin.is_file():
+        return None
+    digest = pin.read_text(errors='replace').partition(' ')[0].strip().lower()
+    if len(digest) != hashlib.sha256().digest_size * 2:
+        raise CheckpointError(f'{pin} holds no SHA-256 ({digest[:80]!r}); delete it')
+    return digest
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small file so that no reader ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    try:
+        with os.fdopen(handle, 'w') as stream:
+            stream.write(text)
+        # Others may share the folder; mkstemp shuts them out.
+        Path(scratch).chmod(0o644)
+        Path(scratch).replace(path)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
+
+
+def _remembered() -> dict[str, dict[str, str]]:
+    try:
+        digests = json.loads((checkpoint_dir() / _DIGESTS).read_text())
+        return {
+            key: entry
+            for key, entry in digests.items()
+            if isinstance(entry, dict) and {'stamp', 'sha256'} <= entry.keys()
+        }
+    except (OSError, ValueError, AttributeError):
+        # Only a shortcut: without it, the digest is computed anew.
+        return {}
+
+
+def _stamp(path: Path) -> str:
+    stat = path.stat()
+    return f'{stat.st_size} {stat.st_mtime_ns}'
