@@ -12,6 +12,9 @@ from ros2_standin.errors import OutsideSubsetError, StandinError
 # Imported when asked for: `ros2 run` must not wait for what `ros2 bag` needs.
 _VERBS = {
     ('run',): ('ros2_standin.run', 'Run a package specific executable'),
+    ('launch',): ('ros2_standin.launch', 'Run a launch file'),
+    ('bag', 'play'): ('ros2_standin.bag_play', 'Play back ROS data from a bag'),
+    ('bag', 'record'): ('ros2_standin.bag_record', 'Record ROS data to a bag'),
 }
 
 

@@ -2,6 +2,7 @@
 """Where the workspace's packages keep their executables and files."""
 
 import os
+import shutil
 
 from ament_index_python.packages import (
     PackageNotFoundError,
@@ -36,6 +37,21 @@ def find_executable(package: str, executable: str) -> str:
     if len(paths) > 1:
         raise StandinError('Multiple executables found:' + ''.join(f'\n- {p}' for p in paths))
     return paths[0]
+
+
+def executable_in_package(package: str, executable: str) -> str:
+    """Return the path of a package's executable as launch files name it.
+
+    Raises
+    ------
+    StandinError
+        If there is no such package or executable.
+    """
+    folder = os.path.join(_prefix(package), 'lib', package)
+    path = shutil.which(executable, path=folder)
+    if path is None:
+        raise StandinError(f"executable '{executable}' not found in the folder '{folder}'")
+    return path
 
 
 def share_folder(package: str) -> str:
