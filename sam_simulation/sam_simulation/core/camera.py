@@ -95,7 +95,7 @@ def random_view(seed: int) -> Pose:
     return _orbit_pose(
         rng.uniform(0, 2 * np.pi),
         np.radians(rng.uniform(28, 62)),
-        rng.uniform(0.62, 0.95),
+        rng.uniform(0.52, 0.82),
         [*rng.uniform(-0.04, 0.04, 2), 0.04],
     )
 
@@ -104,7 +104,7 @@ def orbit(seed: int, time_s: float) -> Pose:
     """Return the pose of a camera that swings gently round the table, as a function of time."""
     rng = np.random.default_rng([seed, 2])
     start, phase = rng.uniform(0, 2 * np.pi, 2)
-    elevation, distance = np.radians(rng.uniform(36, 46)), rng.uniform(0.68, 0.8)
+    elevation, distance = np.radians(rng.uniform(36, 46)), rng.uniform(0.6, 0.72)
     return _orbit_pose(
         start + 0.35 * np.sin(2 * np.pi * time_s / 12.0),
         elevation + 0.06 * np.sin(2 * np.pi * time_s / 9.0 + phase),

@@ -101,7 +101,9 @@ def box(size_m: npt.ArrayLike, *, cells: int = 6, texture_m: float | None = None
             points[..., up] = steps[:, None] * half[up]
             normals = np.zeros_like(points)
             normals[..., axis] = sign
-            uvs = np.stack([points[..., across] + half[across], half[up] - points[..., up]], -1)
+            # Print reads from left to right as seen from outside.
+            right = sign * (1.0, -1.0, 1.0)[axis] * points[..., across]
+            uvs = np.stack([right + half[across], half[up] - points[..., up]], axis=-1)
             uvs /= texture_m if texture_m else 2 * half[[across, up]]
             faces.append(_grid(points, normals, uvs))
     return merged(faces)
@@ -174,7 +176,8 @@ def handle(
     outward /= np.linalg.norm(outward, axis=1, keepdims=True)
     around = np.linspace(0.0, 2 * np.pi, 17)
     normals = (
-        outward[:, None] * np.cos(around)[:, None] + np.array([0.0, 1, 0]) * np.sin(around)[:, None]
+        outward[:, None] * np.cos(around)[:, None]
+        + np.array([0.0, 1, 0]) * np.sin(around)[:, None]
     )
     u, v = np.meshgrid(around / (2 * np.pi) * 0.2, np.linspace(0.2, 0.4, segments + 1))
     return _grid(centre[:, None] + tube_m * normals, normals, np.stack([u, v], axis=-1))
@@ -205,5 +208,8 @@ def convex_hull(points: Floats, *, texture_m: float) -> Mesh:
     )
     faces = np.arange(3 * len(corners), dtype=np.int32).reshape(-1, 3)
     return Mesh(
-        corners.reshape(-1, 3), np.repeat(normals, 3, axis=0), uvs.reshape(-1, 2) / texture_m, faces
+        corners.reshape(-1, 3),
+        np.repeat(normals, 3, axis=0),
+        uvs.reshape(-1, 2) / texture_m,
+        faces,
     )

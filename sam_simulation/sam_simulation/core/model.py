@@ -6,16 +6,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sam_simulation.core.gl import load_mujoco
 from sam_simulation.core.tabletop import Surface, Tabletop
 
 NEAR_M, FAR_M = 0.02, 40.0
-SHADOW_SIZE = 2048
 CAMERA = 'camera'
 
 
-def build_model(scene: Tabletop, size_wh: tuple[int, int], *, fovy_deg: float) -> tuple[Any, Any]:
+def build_model(
+    scene: Tabletop, size_wh: tuple[int, int], *, fovy_deg: float, shadow_px: int
+) -> tuple[Any, npt.NDArray[np.uint16]]:
     """Return the compiled model, and the object id of each of its geoms.
 
     Parameters
@@ -25,6 +27,8 @@ def build_model(scene: Tabletop, size_wh: tuple[int, int], *, fovy_deg: float) -
         Of the images [px].
     fovy_deg : float
         Vertical field of view of the camera.
+    shadow_px : int
+        Side of the map in which each shadow is computed [px].
 
     Returns
     -------
@@ -41,7 +45,7 @@ def build_model(scene: Tabletop, size_wh: tuple[int, int], *, fovy_deg: float) -
     mujoco = load_mujoco()
     spec = mujoco.MjSpec()
     spec.visual.global_.offwidth, spec.visual.global_.offheight = size_wh
-    spec.visual.quality.shadowsize = SHADOW_SIZE
+    spec.visual.quality.shadowsize = shadow_px
     spec.visual.headlight.ambient = [scene.ambient] * 3
     spec.visual.headlight.diffuse = [0.06] * 3
     spec.visual.headlight.specular = [0.0] * 3
@@ -49,18 +53,22 @@ def build_model(scene: Tabletop, size_wh: tuple[int, int], *, fovy_deg: float) -
     spec.stat.extent = 1.0
     spec.stat.center = [0.0, 0.0, 0.0]
     spec.visual.map.znear, spec.visual.map.zfar = NEAR_M, FAR_M
-    spec.visual.map.shadowclip = 0.7
+    # The sun's shadow map has to cover the table: beyond its rim all repeats the rim's texels.
+    corner_m = np.abs(scene.table.mesh.vertices[:, :2]).max(axis=0)
+    spec.visual.map.shadowclip = 1.25 * float(np.linalg.norm(corner_m))
     world = spec.worldbody
     world.add_camera(name=CAMERA, fovy=fovy_deg)
     for light in scene.lights:
         far = light.position_m is None
         world.add_light(
-            type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL if far else mujoco.mjtLightType.mjLIGHT_SPOT,
+            type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
+            if far
+            else mujoco.mjtLightType.mjLIGHT_SPOT,
             pos=-2.0 * np.array(light.direction) if far else light.position_m,
             dir=light.direction,
             diffuse=light.diffuse,
             specular=np.array(light.diffuse) * 0.6,
-            castshadow=True,
+            castshadow=far,  # a lamp's wide cone would spread its shadow map too thin
             cutoff=55.0,
             exponent=3.0,
         )

@@ -28,8 +28,11 @@ class Renderer:
     scene : Tabletop
     size_wh : (int, int)
         Of the images [px].
-    noise : SensorNoise
-        What the sensor adds.
+    noise : SensorNoise or None
+        What the sensor adds; None: a usual amount.
+    fine : bool
+        Whether colour is averaged over samples of each pixel, as in a real sensor, and shadows
+        have fine edges. Takes three times as long where there is no GPU.
 
     Raises
     ------
@@ -44,6 +47,7 @@ class Renderer:
         size_wh: tuple[int, int] = (640, 480),
         *,
         noise: SensorNoise | None = None,
+        fine: bool = True,
     ) -> None:
         if not all(MIN_SIDE <= side <= MAX_SIDE for side in size_wh):
             raise ValueError(f'image size is {size_wh}; give {MIN_SIDE} to {MAX_SIDE} px per side')
@@ -52,7 +56,9 @@ class Renderer:
         self.intrinsics = Intrinsics.from_fovy(size_wh)
         self._noise = SensorNoise() if noise is None else noise
         self._mujoco = mujoco = load_mujoco()
-        self._model, object_ids = build_model(scene, size_wh, fovy_deg=FOVY_DEG)
+        self._model, object_ids = build_model(
+            scene, size_wh, fovy_deg=FOVY_DEG, shadow_px=2048 if fine else 1024
+        )
         self._data = mujoco.MjData(self._model)
         mujoco.mj_forward(self._model, self._data)
         self._view = mujoco.MjvScene(self._model, maxgeom=self._model.ngeom + 8)
@@ -62,11 +68,9 @@ class Renderer:
         self._options = mujoco.MjvOption()
         self._rect = mujoco.MjrRect(0, 0, *size_wh)
         self._gl: Any = make_context(size_wh)
-        # Colour is averaged over samples of a pixel, as a sensor does. Ids and depth must not be:
-        # the average of two ids is a third object.
-        self._colour_context = self._make_render_context(SAMPLES)
+        # Ids and depth are never averaged: the mean of two ids is a third object.
         self._truth_context = self._make_render_context(0)
-        self._view_id_to_object = np.zeros(self._model.ngeom + 9, np.uint16)
+        self._colour_context = self._make_render_context(SAMPLES) if fine else self._truth_context
         self._object_ids = object_ids
 
     def render(self, tf_world_camera: Pose, *, time_s: float = 0.0) -> RgbdFrame:
@@ -117,7 +121,7 @@ class Renderer:
             return
         self._gl.make_current()
         self._colour_context.free()
-        self._truth_context.free()
+        self._truth_context.free()  # freeing the same one twice is allowed
         self._gl.free()
         self._gl = None
 

@@ -45,9 +45,9 @@ class SensorNoise:
         height, width = image_rgb.shape[:2]
         image = image_rgb.astype(np.float32)
         if self.blur_px > 0:
-            image = cv2.GaussianBlur(image, (0, 0), self.blur_px)
+            cv2.GaussianBlur(image, (0, 0), self.blur_px, dst=image)
         if self.vignetting > 0:
-            y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+            x, y = np.linspace(-1, 1, width), np.linspace(-1, 1, height)[:, None]
             image *= (1 - self.vignetting * (x**2 + y**2) / 2).astype(np.float32)[..., None]
         if self.shot > 0 or self.read > 0:
             deviation = np.sqrt(self.read**2 + self.shot**2 / 255 * image)

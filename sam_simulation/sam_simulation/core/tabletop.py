@@ -40,7 +40,10 @@ class SceneObject:
 
 @dataclass(frozen=True)
 class Light:
-    """A light that casts shadows; RGB in [0, 1], `position_m` None: as far as the sun."""
+    """A light: colour as RGB in [0, 1], unit vector in which it shines.
+
+    One with a position [m] is a lamp whose cone fades; one without is the sun, and casts shadows.
+    """
 
     direction: tuple[float, float, float]
     diffuse: tuple[float, float, float]
@@ -78,9 +81,9 @@ class Tabletop:
         self.seed = seed
         count = object_count or int(rng.integers(MIN_OBJECTS, MAX_OBJECTS + 1))
         colour = tx.table_colour(rng)
-        size_xy = rng.uniform([0.9, 0.7], [1.5, 1.1])
+        size_xy = rng.uniform([0.8, 0.65], [1.15, 0.9])
         self.table = Surface(
-            mesh.box([*size_xy, 0.03], cells=40, texture_m=rng.uniform(0.25, 0.6)).moved(
+            mesh.box([*size_xy, 0.03], cells=16, texture_m=rng.uniform(0.25, 0.6)).moved(
                 np.eye(3), [0, 0, -0.015]
             ),
             tx.make_table_texture(colour, rng),
@@ -88,7 +91,7 @@ class Tabletop:
             rng.uniform(0.1, 0.6),
         )
         self.floor = Surface(
-            mesh.box([30.0, 30.0, 0.02], cells=60, texture_m=1.2).moved(
+            mesh.box([30.0, 30.0, 0.02], cells=10, texture_m=1.2).moved(
                 np.eye(3), [0, 0, FLOOR_Z_M - 0.01]
             ),
             tx.make_table_texture(tx.table_colour(rng) * rng.uniform(0.5, 0.9), rng),
@@ -140,18 +143,27 @@ def _apart(first: Floats, second: Floats) -> bool:
 def _make_lights(rng: tx.Rng) -> tuple[tuple[Light, ...], float]:
     azimuth, warmth = rng.uniform(0, 2 * np.pi), rng.uniform(-0.06, 0.06)
     tint = np.array([1 + warmth, 1.0, 1 - warmth])
-    key, fill = rng.uniform(0.42, 0.6), rng.uniform(0.12, 0.3)
-    elevation = np.radians(rng.uniform(40, 75))
-    towards = np.array(
-        [np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)]
-    )
-    aside = azimuth + rng.uniform(0.6 * np.pi, 1.4 * np.pi)
-    lamp = np.array([0.8 * np.cos(aside), 0.8 * np.sin(aside), rng.uniform(0.8, 1.3)])
+    key, fill, lamp = rng.uniform([0.45, 0.15, 0.1], [0.7, 0.3, 0.3])
+    aside, other = azimuth + rng.uniform([0.6, 0.3], [1.4, 1.7]) * np.pi
+    above = _from_angles(other, np.radians(rng.uniform(50, 75)))
     lights = (
-        Light(_triple(-towards), _triple(key * tint)),
-        Light(_triple(-lamp / np.linalg.norm(lamp)), _triple(fill / tint), _triple(lamp)),
+        Light(
+            _triple(-_from_angles(azimuth, np.radians(rng.uniform(40, 75)))), _triple(key * tint)
+        ),
+        Light(
+            _triple(-_from_angles(aside, np.radians(rng.uniform(45, 75)))), _triple(fill / tint)
+        ),
+        Light(_triple(-above), _triple(np.full(3, lamp)), _triple(above)),
     )
-    return lights, float(rng.uniform(0.28, 0.42))
+    return lights, float(rng.uniform(0.32, 0.48))
+
+
+def _from_angles(azimuth_rad: float, elevation_rad: float) -> Floats:
+    """Return the unit vector from the origin to there."""
+    flat = np.cos(elevation_rad)
+    return np.array(
+        [flat * np.cos(azimuth_rad), flat * np.sin(azimuth_rad), np.sin(elevation_rad)]
+    )
 
 
 def _triple(values: Floats) -> tuple[float, float, float]:

@@ -14,6 +14,7 @@ Rng = np.random.Generator
 Colour = npt.NDArray[np.float64]  # shape (3,), RGB in [0, 1]
 Texture = npt.NDArray[np.uint8]  # shape (SIDE, SIDE, 3), RGB
 SIDE = 256
+NAMES = ('TEA', 'RICE', 'OATS', 'MINT', 'SOAP', 'MILK', 'SALT', 'SUGO', 'ALMA', 'NOVA')
 
 
 def household_colour(rng: Rng) -> Colour:
@@ -50,7 +51,7 @@ def make_object_texture(colour: Colour, rng: Rng) -> Texture:
 
 def make_table_texture(colour: Colour, rng: Rng) -> Texture:
     """Return wood, stone, cloth or a plain top."""
-    return (_wood, _marble, _cloth, _plain, _speckles)[rng.integers(5)](colour, rng)
+    return (_wood, _marble, _cloth, _plain, _terrazzo)[rng.integers(5)](colour, rng)
 
 
 def _noise(rng: Rng, *, slope: float, stretch: float = 1.0) -> npt.NDArray[np.float64]:
@@ -65,12 +66,18 @@ def _noise(rng: Rng, *, slope: float, stretch: float = 1.0) -> npt.NDArray[np.fl
 
 
 def _blend(
-    first: Colour, second: Colour, amount: npt.NDArray[np.float64], rng: Rng, *, grain: float = 0.01
+    first: Colour,
+    second: Colour,
+    amount: npt.NDArray[np.float64],
+    rng: Rng,
+    *,
+    grain: float = 0.01,
 ) -> Texture:
     amount = np.clip(amount, 0, 1)[..., None]
     image = first * (1 - amount) + second * amount
     image = image * (1 + grain * _noise(rng, slope=0.3)[..., None])
-    return (np.clip(image, 0, 1) * 255).astype(np.uint8)
+    scaled: Texture = (np.clip(image, 0, 1) * 255).astype(np.uint8)
+    return scaled
 
 
 def _other(colour: Colour, rng: Rng) -> Colour:
@@ -113,7 +120,14 @@ def _cloth(colour: Colour, rng: Rng) -> Texture:
 
 def _speckles(colour: Colour, rng: Rng) -> Texture:
     dots = _noise(rng, slope=0.6) > rng.uniform(1.2, 1.9)
-    return _blend(colour, _other(colour, rng), cv2.GaussianBlur(dots * 1.0, (3, 3), 0.7), rng)
+    return _blend(
+        colour, _other(colour, rng), np.asarray(cv2.GaussianBlur(dots * 1.0, (3, 3), 0.7)), rng
+    )
+
+
+def _terrazzo(colour: Colour, rng: Rng) -> Texture:
+    chips = np.clip(2 * _noise(rng, slope=0.9) - 2.2, 0, 1)
+    return _blend(colour, near(colour, rng, spread=0.1), chips, rng)
 
 
 def _stripes(colour: Colour, rng: Rng) -> Texture:
@@ -139,11 +153,20 @@ def _label(colour: Colour, rng: Rng) -> Texture:
     if np.abs(paper - ink).sum() < 150:
         ink = 255.0 - paper
     top, bottom = sorted(rng.integers([40, 150], [100, 230]))
-    image[top:bottom] = np.clip(paper * (1 + 0.01 * _noise(rng, slope=0.4)[top:bottom, :, None]), 0, 255)
-    name = ''.join(rng.choice(list('AEIOUBDKLMNRSTVZ'), 4))
+    image[top:bottom] = np.clip(
+        paper * (1 + 0.01 * _noise(rng, slope=0.4)[top:bottom, :, None]), 0, 255
+    )
+    name = str(rng.choice(NAMES))
     for left in (0, SIDE // 2):
         cv2.putText(
-            image, name, (left + 10, top + 34), cv2.FONT_HERSHEY_DUPLEX, 1.0, ink.tolist(), 2, cv2.LINE_AA
+            image,
+            name,
+            (left + 10, top + 34),
+            cv2.FONT_HERSHEY_DUPLEX,
+            1.0,
+            ink.tolist(),
+            2,
+            cv2.LINE_AA,
         )
         cv2.circle(image, (left + 95, bottom - 16), 11, badge.tolist(), -1, cv2.LINE_AA)
         for line in range(top + 46, bottom - 8, 9):
