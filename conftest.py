@@ -53,7 +53,10 @@ class Ros:
         arguments = [
             part
             for name, value in parameters.items()
-            for part in ('-p', f'{name}:={str(value).lower() if value in (True, False) else value}')
+            for part in (
+                '-p',
+                f'{name}:={str(value).lower() if value in (True, False) else value}',
+            )
         ]
         return self.start(sys.executable, '-m', module, '--ros-args', *arguments)
 

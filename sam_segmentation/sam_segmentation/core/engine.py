@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sam_segmentation.core.embedding_cache import EmbeddingCache
-from sam_segmentation.core.errors import DeviceError
+from sam_segmentation.core.errors import DeviceError, naming_prompt
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import Embedding, EverythingOptions, Segmenter
@@ -76,12 +76,15 @@ class Engine:
         Raises what `Segmenter.embed` and `Segmenter.segment` raise.
         """
         with self._model_at_work(key, image_rgb) as embedding:
-            return [
-                self.segmenter.segment(
-                    embedding, prompt, multimask=multimask, refine_rounds=refine_rounds
-                )
-                for prompt in prompts
-            ]
+            results = []
+            for number, prompt in enumerate(prompts, start=1):
+                with naming_prompt(number, len(prompts)):
+                    results.append(
+                        self.segmenter.segment(
+                            embedding, prompt, multimask=multimask, refine_rounds=refine_rounds
+                        )
+                    )
+            return results
 
     def segment_everything(
         self, key: Hashable, image_rgb: ImageSource, options: EverythingOptions

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one family of errors that the core raises; a message names value, expectation, remedy."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class SamError(Exception):
     """Base of all errors that the core raises on purpose."""
@@ -28,3 +33,14 @@ class DeviceError(SamError, RuntimeError):
 
 class MissingFrameError(SamError, LookupError):
     """A frame that was never seen, or is no longer buffered."""
+
+
+@contextmanager
+def naming_prompt(number: int, count: int) -> Iterator[None]:
+    """Let an error about one prompt of several say which one it was, counted from 1."""
+    try:
+        yield
+    except (ImageError, PromptError) as error:
+        if count == 1:
+            raise
+        raise type(error)(f'prompt {number}: {error}') from error

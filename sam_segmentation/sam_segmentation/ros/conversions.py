@@ -23,10 +23,10 @@ from sam_segmentation.core.masks import BoxXyxy
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.scored_mask import ScoredMask
 
-# Bytes per pixel of every encoding that has colours to segment by. Not among them: 8UC3 and its
-# like, which don't say which channel is red, and depth (16UC1, 32FC1).
+# Bytes per pixel of every encoding that has colours to segment by. Not among them: 8UC1, 8UC3
+# and their like, which don't say what their channels mean, and depth (16UC1, 32FC1).
 BYTES_PER_PIXEL = {
-    **dict.fromkeys(('mono8', '8UC1'), 1),
+    'mono8': 1,
     **dict.fromkeys(('bayer_rggb8', 'bayer_bggr8', 'bayer_gbrg8', 'bayer_grbg8'), 1),
     **dict.fromkeys(('mono16', 'yuv422', 'yuv422_yuy2', 'uyvy', 'yuyv'), 2),
     **dict.fromkeys(('rgb8', 'bgr8'), 3),

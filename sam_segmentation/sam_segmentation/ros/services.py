@@ -20,7 +20,7 @@ from std_msgs.msg import Header
 from sam_interfaces.msg import ObjectMaskArray
 from sam_interfaces.srv import SegmentEverything, SegmentRequest
 from sam_segmentation.core.engine import Engine, ImageSource
-from sam_segmentation.core.errors import PromptError, SamError
+from sam_segmentation.core.errors import PromptError, SamError, naming_prompt
 from sam_segmentation.core.frame_ring import NANOSECONDS, FrameRing
 from sam_segmentation.core.masks import label_image
 from sam_segmentation.core.scored_mask import ScoredMask
@@ -87,10 +87,10 @@ class Services:
                 f'the request holds {len(request.prompts)} prompts; give 1 to {limit} '
                 '(parameter max_prompts)'
             )
-        prompts = [
-            _numbered(number, partial(prompt_from_msg, prompt))
-            for number, prompt in enumerate(request.prompts, start=1)
-        ]
+        prompts = []
+        for number, prompt in enumerate(request.prompts, start=1):
+            with naming_prompt(number, len(request.prompts)):
+                prompts.append(prompt_from_msg(prompt))
         header, key, image_rgb = _source(request, ring)
         results = await self._run(
             engine,
@@ -152,13 +152,6 @@ class Services:
 
         engine.worker.submit(job).add_done_callback(wake)
         return (await done).result()
-
-
-def _numbered(number: int, make: Callable[[], Any]) -> Any:
-    try:
-        return make()
-    except SamError as error:
-        raise type(error)(f'prompt {number}: {error}') from error
 
 
 def _source(request: Any, ring: FrameRing) -> tuple[Header, Callable[[], Hashable], ImageSource]:
