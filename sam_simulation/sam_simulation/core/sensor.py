@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+BLOCK_PX = 6
+
 
 @dataclass(frozen=True, kw_only=True)
 class SensorNoise:
@@ -60,8 +62,11 @@ class SensorNoise:
         """Return a noisy copy of a depth image (H, W) [m], NaN beyond `max_depth_m`."""
         depth = depth_m.copy()
         if self.depth_at_1m_m > 0:
-            noise = rng.standard_normal(depth.shape, np.float32)
-            depth += np.float32(self.depth_at_1m_m) * depth**2 * noise
+            # Neighbours err alike: a stereo sensor matches blocks, not pixels.
+            height, width = (-(-side // BLOCK_PX) + 1 for side in depth.shape)
+            coarse = rng.standard_normal((height, width), np.float32)
+            noise = cv2.resize(coarse, (width * BLOCK_PX, height * BLOCK_PX))
+            depth += self.depth_at_1m_m * depth**2 * noise[: depth.shape[0], : depth.shape[1]]
         depth[depth_m > self.max_depth_m] = np.nan
         return depth
 

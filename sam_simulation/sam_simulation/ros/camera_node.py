@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A simulated RGB-D camera that swings round a tabletop, with ground truth."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import rclpy
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sam_segmentation.core.errors import SamError
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from sam_interfaces.msg import ObjectMaskArray
+from sam_simulation.core.camera import orbit
+from sam_simulation.core.renderer import MAX_SIDE, MIN_SIDE, Renderer
+from sam_simulation.core.tabletop import MAX_OBJECTS, Tabletop
+from sam_simulation.ros import conversions as convert
+
+COLOR, DEPTH = '~/color', '~/aligned_depth_to_color'
+DEFAULT_SEED = 7
+
+
+class CameraNode(Node):
+    """Publishes what somebody subscribes to, at `rate_hz`; all of a frame shares one header.
+
+    Raises
+    ------
+    RenderingError
+        If there is no OpenGL to render with.
+
+    """
+
+    def __init__(self) -> None:
+        super().__init__('camera')
+        rate_hz = self._parameter('rate_hz', 10.0, 'Frames per second.', 0.1, 120.0)
+        size_wh = (
+            self._parameter('width', 640, 'Width of the images [px].', MIN_SIDE, MAX_SIDE),
+            self._parameter('height', 480, 'Height of the images [px].', MIN_SIDE, MAX_SIDE),
+        )
+        seed = self._parameter('seed', DEFAULT_SEED, 'Which scene is shown.', 0, 2**31 - 1)
+        count = self._parameter(
+            'object_count', 0, 'How many objects; 0: as the seed has it.', 0, MAX_OBJECTS
+        )
+        quality = self._parameter('jpeg_quality', 90, 'Of the compressed images.', 1, 100)
+        self._moving = self._parameter('moving', True, 'Whether the camera swings.')
+        fine = self._parameter(
+            'fine', False, 'Whether edges and shadows are smooth: three times the work on a CPU.'
+        )
+        scene = Tabletop(seed, object_count=count or None)
+        self._seed = seed
+        self._renderer = Renderer(scene, size_wh, fine=fine)
+        self._start_ns = self.get_clock().now().nanoseconds
+        jpeg = partial(convert.color_to_compressed, jpeg_quality=quality)
+        self._outputs: list[tuple[Publisher[Any], Callable[..., Any]]] = [
+            self._output(kind, topic, make)
+            for kind, topic, make in (
+                (CameraInfo, f'{COLOR}/camera_info', convert.camera_info_to_msg),
+                (CameraInfo, f'{DEPTH}/camera_info', convert.camera_info_to_msg),
+                (Image, f'{COLOR}/image_raw', convert.color_to_msg),
+                (Image, f'{DEPTH}/image_raw', convert.depth_to_msg),
+                (CompressedImage, f'{COLOR}/image_raw/compressed', jpeg),
+                (
+                    CompressedImage,
+                    f'{DEPTH}/image_raw/compressedDepth',
+                    convert.depth_to_compressed,
+                ),
+                (ObjectMaskArray, '~/ground_truth', partial(convert.truth_to_msg, scene)),
+            )
+        ]
+        self.create_timer(1.0 / rate_hz, self._publish_frame)
+        names = ', '.join(item.class_name for item in scene.objects)
+        self.get_logger().info(f'scene {seed}: {names}; {size_wh[0]} x {size_wh[1]} px')
+
+    def close(self) -> None:
+        """Free the renderer, then the node."""
+        self._renderer.close()
+        self.destroy_node()
+
+    def _parameter(
+        self, name: str, default: Any, description: str, low: Any = None, high: Any = None
+    ) -> Any:
+        descriptor = ParameterDescriptor(description=description, read_only=True)
+        if isinstance(low, float):
+            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+        elif low is not None:
+            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
+        return self.declare_parameter(name, default, descriptor).value
+
+    def _output(
+        self, kind: Any, topic: str, make: Callable[..., Any]
+    ) -> tuple[Publisher[Any], Callable[..., Any]]:
+        publisher = self.create_publisher(
+            kind,
+            topic,
+            qos_profile_sensor_data,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        return publisher, make
+
+    def _publish_frame(self) -> None:
+        wanted = [output for output in self._outputs if output[0].get_subscription_count()]
+        if not wanted:
+            return
+        stamp_ns = self.get_clock().now().nanoseconds
+        time_s = (stamp_ns - self._start_ns) / convert.NANOSECONDS
+        pose = orbit(self._seed, time_s if self._moving else 0.0)
+        frame = self._renderer.render(pose, time_s=time_s)
+        header = convert.make_header(stamp_ns)
+        for publisher, make in wanted:
+            publisher.publish(make(frame, header))
+
+
+def main() -> None:
+    """Run the node until it is told to stop."""
+    rclpy.init()
+    try:
+        node = CameraNode()
+    except SamError as error:
+        rclpy.try_shutdown()
+        sys.exit(f'camera_node: {error}')
+    try:
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass  # the usual ways to be told to stop
+    finally:
+        node.close()
+        rclpy.try_shutdown()

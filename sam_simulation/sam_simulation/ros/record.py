@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes a simulated sequence as a ROS 2 bag: compressed colour and depth, with ground truth."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sam_segmentation.core.errors import SamError
+from tqdm import tqdm
+
+from sam_simulation.core.camera import orbit
+from sam_simulation.core.renderer import MAX_SIDE, MIN_SIDE, Renderer
+from sam_simulation.core.tabletop import MAX_OBJECTS, Tabletop
+from sam_simulation.ros import conversions as convert
+from sam_simulation.ros.bag_writer import open_bag
+
+# Fixed, so that the same arguments give the same bag.
+START_NS = 1_750_000_000 * convert.NANOSECONDS
+COLOR, DEPTH = '/camera/color', '/camera/aligned_depth_to_color'
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and record."""
+    options = _parse(arguments)
+    try:
+        record(options)
+    except SamError as error:
+        sys.exit(f'record: {error}')
+
+
+def record(options: argparse.Namespace) -> None:
+    """Write the bag that the options ask for; raises RecordingError or RenderingError."""
+    scene = Tabletop(options.seed, object_count=options.object_count)
+    count = max(1, round(options.seconds * options.rate))
+    custom_data = {'made_by': 'sam_simulation record', 'seed': str(options.seed)}
+    with (
+        open_bag(options.output, overwrite=options.force, custom_data=custom_data) as bag,
+        Renderer(scene, (options.width, options.height)) as renderer,
+    ):
+        for index in tqdm(range(count), unit='frame', disable=options.quiet):
+            time_s = index / options.rate
+            frame = renderer.render(orbit(options.seed, time_s), time_s=time_s)
+            stamp_ns = START_NS + round(time_s * convert.NANOSECONDS)
+            header = convert.make_header(stamp_ns)
+            info = convert.camera_info_to_msg(frame, header)
+            color = convert.color_to_compressed(frame, header, jpeg_quality=options.jpeg_quality)
+            for topic, msg in (
+                (f'{COLOR}/camera_info', info),
+                (f'{DEPTH}/camera_info', info),
+                ('/camera/ground_truth', convert.truth_to_msg(scene, frame, header)),
+                (f'{DEPTH}/image_raw/compressedDepth', convert.depth_to_compressed(frame, header)),
+                (f'{COLOR}/image_raw/compressed', color),
+            ):
+                bag.write(topic, msg, stamp_ns)
+    names = ', '.join(item.class_name for item in scene.objects)
+    print(f'{options.output}: {count} frames of {names}')
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog='record', description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    side = _within(int, MIN_SIDE, MAX_SIDE)
+    parser.add_argument('output', type=Path, help="the bag's folder")
+    parser.add_argument('--seed', type=_within(int, 0, 2**31 - 1), default=7, help='which scene')
+    parser.add_argument('--seconds', type=_within(float, 0.01, 3600), default=6.0, help='length')
+    parser.add_argument('--rate', type=_within(float, 0.1, 120), default=10.0, help='frames per s')
+    parser.add_argument('--width', type=side, default=640, help='of the images [px]')
+    parser.add_argument('--height', type=side, default=480, help='of the images [px]')
+    parser.add_argument(
+        '--object-count', type=_within(int, 1, MAX_OBJECTS), help='unset: as the seed has it'
+    )
+    parser.add_argument('--jpeg-quality', type=_within(int, 1, 100), default=85, help='of colour')
+    parser.add_argument('--force', action='store_true', help='replace what is there')
+    parser.add_argument('--quiet', action='store_true', help='show no progress')
+    return parser.parse_args(arguments)
+
+
+class _within:  # noqa: N801  (argparse shows the name of what it calls)
+    """Reads a number of a kind and range."""
+
+    def __init__(self, kind: type[int] | type[float], low: float, high: float) -> None:
+        self._kind, self._low, self._high = kind, low, high
+
+    def __call__(self, text: str) -> float:
+        try:
+            value = self._kind(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f'{text!r} is not a number') from error
+        if not self._low <= value <= self._high:
+            raise argparse.ArgumentTypeError(
+                f'{text} is out of range; give {self._low:g} to {self._high:g}'
+            )
+        return value
