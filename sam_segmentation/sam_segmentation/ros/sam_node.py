@@ -156,6 +156,8 @@ class SamNode(LifecycleNode):
             stream.process(source.ring.newest(), engine)
 
     def _on_stream_error(self, error: Exception) -> None:
+        if not self.context.ok():
+            return  # the process ends, and what a job in flight says of that is no news
         if self._stream is not None:
             self._stream.error = str(error)
         self.get_logger().error(
@@ -172,19 +174,20 @@ class SamNode(LifecycleNode):
 def main() -> None:
     """Run the node until it is told to stop."""
     rclpy.init()
-    node = SamNode()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
+    node = None
     try:
+        node = SamNode()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
         if parameters.value(node, 'autostart'):
             node.start()
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # the ordinary ways to stop
     finally:
-        node.close()
-        executor.shutdown()
-        node.destroy_node()
+        if node is not None:
+            node.close()
+            node.destroy_node()
         rclpy.try_shutdown()
 
 

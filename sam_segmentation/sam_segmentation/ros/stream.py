@@ -145,7 +145,7 @@ class Stream:
             self._refuse(error)
             return None
         low = best.score < parameters.value(self._node, 'confidence_threshold')
-        return None if low or not best.area else best
+        return None if low else best
 
     def _publish(
         self, frame: Frame, image_rgb: Any, found: list[tuple[Standing, ScoredMask]], model: str
@@ -166,7 +166,7 @@ class Stream:
             overlay = draw_overlay(image_rgb, masks, ids, texts=texts)
             self._overlays.publish(array_to_image(overlay, 'rgb8', header))
         if self._detections.get_subscription_count():
-            detections = [object_to_detection(obj, header) for obj in objects]
+            detections = [object_to_detection(obj, header) for obj in objects if obj.area]
             self._detections.publish(Detection2DArray(header=header, detections=detections))
         now_ns = self._node.get_clock().now().nanoseconds
         self.latency_s = (now_ns - stamp_to_ns(header.stamp)) / NANOSECONDS

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames, embeddings and prompts meet in the engine: each image is embedded once."""
+
+import numpy as np
+import pytest
+from sam_segmentation.core.camera import project
+from sam_segmentation.core.embedding_cache import EmbeddingCache
+from sam_segmentation.core.engine import Engine
+from sam_segmentation.core.errors import DeviceError, MissingFrameError, PromptError
+from sam_segmentation.core.frame_ring import Frame, FrameRing
+from sam_segmentation.core.prompt import Prompt
+from sam_segmentation.core.scored_mask import ScoredMask
+from sam_segmentation.core.segmenter import Segmenter
+
+IMAGE = np.zeros((6, 8, 3), np.uint8)
+CLICK = Prompt(points_xy=[(2, 2)], labels=[1])
+
+
+class Counting(Segmenter):
+    """Counts embeddings; runs out of memory when told to."""
+
+    name = 'counting'
+    embedded = 0
+    full = False
+
+    def _embed(self, image_rgb):
+        self.embedded += 1
+        if self.full:
+            raise DeviceError('out of memory')
+        return None
+
+    def _segment(self, embedding, prompt, multimask):
+        return [ScoredMask(np.ones((6, 8), bool), 0.5)]
+
+    def segment_everything(self, embedding, options):
+        return []
+
+
+@pytest.fixture
+def engine():
+    engine = Engine(Counting(), cache_size=2, max_pending=2, on_stream_error=print)
+    yield engine
+    engine.close()
+
+
+def test_an_image_is_embedded_once_however_often_it_is_prompted(engine):
+    for _ in range(3):
+        assert len(engine.segment('a', lambda: IMAGE, [CLICK, CLICK])) == 2
+    assert engine.segmenter.embedded == 1
+    assert (engine.cache.hits, engine.cache.misses) == (2, 1)
+
+
+def test_the_embedding_used_longest_ago_goes_first():
+    segmenter = Counting()
+    cache = EmbeddingCache(segmenter, 2)
+    for key in ('a', 'b', 'a', 'c', 'a', 'b'):
+        cache.get(key, lambda: IMAGE)
+    assert segmenter.embedded == 4  # a, b, c, and b anew
+
+
+def test_out_of_memory_empties_the_cache_and_the_next_one_works(engine):
+    engine.segment('a', lambda: IMAGE, [CLICK])
+    engine.segmenter.full = True
+    with pytest.raises(DeviceError):
+        engine.segment('b', lambda: IMAGE, [CLICK])
+    engine.segmenter.full = False
+    engine.segment('a', lambda: IMAGE, [CLICK])
+    assert engine.segmenter.embedded == 3
+
+
+def test_the_bad_prompt_of_several_is_named(engine):
+    outside = Prompt(points_xy=[(99, 2)], labels=[1])
+    with pytest.raises(PromptError, match=r'prompt 2: .*outside'):
+        engine.segment('a', lambda: IMAGE, [CLICK, outside])
+    with pytest.raises(PromptError, match=r'^point'):
+        engine.segment('a', lambda: IMAGE, [outside])
+
+
+def frame(stamp_ns):
+    return Frame(stamp_ns, None, lambda: IMAGE)
+
+
+def test_a_ring_keeps_the_newest_and_finds_by_stamp():
+    ring = FrameRing(3)
+    with pytest.raises(MissingFrameError, match='no image has arrived'):
+        ring.newest()
+    with pytest.raises(MissingFrameError, match='no image has arrived'):
+        ring.at(5)
+    frames = [frame(stamp) for stamp in (1, 2, 3, 4)]
+    for one in frames:
+        ring.add(one)
+    assert ring.newest() is frames[3]
+    assert ring.at(2) is frames[1]
+    with pytest.raises(
+        MissingFrameError, match=r'0\.000000001 .* 3 .*0\.000000002 to 0\.000000004'
+    ):
+        ring.at(1)
+    again = frame(2)  # as when a bag loops
+    ring.add(again)
+    assert ring.at(2) is again
+
+
+def test_a_frame_is_decoded_once():
+    calls = []
+    lazy = Frame(1, None, lambda: calls.append(1) or IMAGE)
+    assert lazy.image_rgb is lazy.image_rgb
+    assert calls == [1]
+
+
+K = [500.0, 0.0, 320.0, 0.0, 400.0, 240.0, 0.0, 0.0, 1.0]
+
+
+def test_a_point_is_projected_through_the_pinhole():
+    assert project((0.2, -0.1, 2.0), K) == pytest.approx((370.0, 220.0))
+
+
+def test_distortion_moves_the_pixel_as_the_model_says():
+    x, y, k1 = 0.1, -0.05, 0.2
+    scale = 1 + k1 * (x * x + y * y)
+    expected = (320 + 500 * x * scale, 240 + 400 * y * scale)
+    pixel = project((0.2, -0.1, 2.0), K, [k1, 0, 0, 0, 0], distortion_model='plumb_bob')
+    assert pixel == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ('point', 'matrix', 'distortion', 'model', 'reason'),
+    [
+        ((0, 0, 0), K, (), '', 'in front'),
+        ((0, 0, -1), K, (), '', 'in front'),
+        ((float('nan'), 0, 1), K, (), '', 'in front'),
+        ((0, 0, 1), [0.0] * 9, (), '', 'focal lengths 0, 0'),
+        ((0, 0, 1), K, (0.1,) * 4, 'equidistant', "'equidistant'"),
+    ],
+)
+def test_what_cannot_be_projected_is_refused(point, matrix, distortion, model, reason):
+    with pytest.raises(PromptError, match=reason):
+        project(point, matrix, distortion, distortion_model=model)

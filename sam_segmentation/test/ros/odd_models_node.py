@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`sam_node` with models for tests: one that takes a given time, one whose device runs full."""
+
+import time
+
+import numpy as np
+import torch
+from sam_segmentation.backends.torch_device import on_device
+from sam_segmentation.core import registry
+from sam_segmentation.core.scored_mask import ScoredMask
+from sam_segmentation.core.segmenter import Segmenter
+from sam_segmentation.ros.sam_node import main
+
+SLOW_S = 0.2
+
+
+class Whole(Segmenter):
+    """Answers every prompt with the whole image."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def _embed(self, image_rgb):
+        return image_rgb.shape[:2]
+
+    def _segment(self, embedding, prompt, multimask):
+        return [ScoredMask(np.ones(embedding.data, bool), 0.9)]
+
+    def segment_everything(self, embedding, options):
+        return list(self._segment(embedding, None, False))
+
+
+class Slow(Whole):
+    """Takes 200 ms to embed."""
+
+    def _embed(self, image_rgb):
+        time.sleep(SLOW_S)
+        return super()._embed(image_rgb)
+
+
+class RunsFull(Whole):
+    """Runs out of memory whenever the image is more than 100 px wide, as torch reports it."""
+
+    def _embed(self, image_rgb):
+        with on_device(torch.device('cpu')):
+            if image_rgb.shape[1] > 100:
+                raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB')
+        return super()._embed(image_rgb)
+
+
+class Broken(Whole):
+    """Has a bug."""
+
+    def _embed(self, image_rgb):
+        raise ZeroDivisionError('a bug')
+
+
+def load_slow(name, *, checkpoint, device):
+    return Slow(name)
+
+
+def load_runs_full(name, *, checkpoint, device):
+    return RunsFull(name)
+
+
+def load_broken(name, *, checkpoint, device):
+    return Broken(name)
+
+
+if __name__ == '__main__':
+    for model in ('slow', 'runs_full', 'broken'):
+        registry.register(model, f'odd_models_node:load_{model}')
+    main()
