@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-BLOCK_PX = 6
+BLOCK_PX = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class SensorNoise:
     read: float = 1.5
     blur_px: float = 0.5
     vignetting: float = 0.15
-    depth_at_1m_m: float = 0.0015
+    depth_at_1m_m: float = 0.001
     max_depth_m: float = 6.0
 
     def spoil_colour(

@@ -16,6 +16,7 @@ from sam_simulation.core.shapes import CLASS_NAMES, make_shape
 
 GAP_M = 0.004
 FLOOR_Z_M = -0.75
+DEFAULT_SEED = 109  # a well-lit scene, every object in full view
 MIN_OBJECTS, MAX_OBJECTS = 4, 9
 
 

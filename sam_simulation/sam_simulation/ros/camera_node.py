@@ -21,11 +21,11 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from sam_interfaces.msg import ObjectMaskArray
 from sam_simulation.core.camera import orbit
 from sam_simulation.core.renderer import MAX_SIDE, MIN_SIDE, Renderer
-from sam_simulation.core.tabletop import MAX_OBJECTS, Tabletop
+from sam_simulation.core.tabletop import DEFAULT_SEED, MAX_OBJECTS, Tabletop
 from sam_simulation.ros import conversions as convert
 
 COLOR, DEPTH = '~/color', '~/aligned_depth_to_color'
-DEFAULT_SEED = 7
+PNG_LEVEL = 3  # fast rather than small
 
 
 class CameraNode(Node):
@@ -59,6 +59,7 @@ class CameraNode(Node):
         self._renderer = Renderer(scene, size_wh, fine=fine)
         self._start_ns = self.get_clock().now().nanoseconds
         jpeg = partial(convert.color_to_compressed, jpeg_quality=quality)
+        png = partial(convert.depth_to_compressed, png_level=PNG_LEVEL)
         self._outputs: list[tuple[Publisher[Any], Callable[..., Any]]] = [
             self._output(kind, topic, make)
             for kind, topic, make in (
@@ -67,11 +68,7 @@ class CameraNode(Node):
                 (Image, f'{COLOR}/image_raw', convert.color_to_msg),
                 (Image, f'{DEPTH}/image_raw', convert.depth_to_msg),
                 (CompressedImage, f'{COLOR}/image_raw/compressed', jpeg),
-                (
-                    CompressedImage,
-                    f'{DEPTH}/image_raw/compressedDepth',
-                    convert.depth_to_compressed,
-                ),
+                (CompressedImage, f'{DEPTH}/image_raw/compressedDepth', png),
                 (ObjectMaskArray, '~/ground_truth', partial(convert.truth_to_msg, scene)),
             )
         ]

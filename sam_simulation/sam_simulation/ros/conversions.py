@@ -24,7 +24,6 @@ NANOSECONDS = 1_000_000_000
 # image_transport's compressed_depth_image_transport puts a header before the PNG: an int32 for the
 # format (0: not specified) and two float32 that only 32FC1 needs.
 COMPRESSED_DEPTH_HEADER = bytes(12)
-PNG_LEVEL = 4
 
 
 def make_header(stamp_ns: int) -> Header:
@@ -52,9 +51,12 @@ def color_to_compressed(frame: RgbdFrame, header: Header, *, jpeg_quality: int) 
     )
 
 
-def depth_to_compressed(frame: RgbdFrame, header: Header) -> CompressedImage:
-    """Return the depth image as PNG of 16 bits [mm], as image_transport's compressedDepth."""
-    data = _encoded('.png', _millimetres(frame.depth_m), [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
+def depth_to_compressed(frame: RgbdFrame, header: Header, *, png_level: int) -> CompressedImage:
+    """Return the depth image as PNG of 16 bits [mm], as image_transport's compressedDepth.
+
+    The level of compression goes from 1 (fast) to 9 (small).
+    """
+    data = _encoded('.png', _millimetres(frame.depth_m), [cv2.IMWRITE_PNG_COMPRESSION, png_level])
     return CompressedImage(
         header=header,
         format='16UC1; compressedDepth png',

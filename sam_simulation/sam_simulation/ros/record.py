@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from sam_simulation.core.camera import orbit
 from sam_simulation.core.renderer import MAX_SIDE, MIN_SIDE, Renderer
-from sam_simulation.core.tabletop import MAX_OBJECTS, Tabletop
+from sam_simulation.core.tabletop import DEFAULT_SEED, MAX_OBJECTS, Tabletop
 from sam_simulation.ros import conversions as convert
 from sam_simulation.ros.bag_writer import open_bag
 
@@ -47,11 +47,12 @@ def record(options: argparse.Namespace) -> None:
             header = convert.make_header(stamp_ns)
             info = convert.camera_info_to_msg(frame, header)
             color = convert.color_to_compressed(frame, header, jpeg_quality=options.jpeg_quality)
+            depth = convert.depth_to_compressed(frame, header, png_level=9)
             for topic, msg in (
                 (f'{COLOR}/camera_info', info),
                 (f'{DEPTH}/camera_info', info),
                 ('/camera/ground_truth', convert.truth_to_msg(scene, frame, header)),
-                (f'{DEPTH}/image_raw/compressedDepth', convert.depth_to_compressed(frame, header)),
+                (f'{DEPTH}/image_raw/compressedDepth', depth),
                 (f'{COLOR}/image_raw/compressed', color),
             ):
                 bag.write(topic, msg, stamp_ns)
@@ -65,8 +66,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     side = _within(int, MIN_SIDE, MAX_SIDE)
     parser.add_argument('output', type=Path, help="the bag's folder")
-    parser.add_argument('--seed', type=_within(int, 0, 2**31 - 1), default=7, help='which scene')
-    parser.add_argument('--seconds', type=_within(float, 0.01, 3600), default=6.0, help='length')
+    parser.add_argument(
+        '--seed', type=_within(int, 0, 2**31 - 1), default=DEFAULT_SEED, help='which scene'
+    )
+    parser.add_argument('--seconds', type=_within(float, 0.01, 3600), default=5.0, help='length')
     parser.add_argument('--rate', type=_within(float, 0.1, 120), default=10.0, help='frames per s')
     parser.add_argument('--width', type=side, default=640, help='of the images [px]')
     parser.add_argument('--height', type=side, default=480, help='of the images [px]')
