@@ -3,33 +3,28 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ros2_standin.errors import StandinError
 from ros2_standin.launch_arguments import check_arguments_given, choices_of
 from ros2_standin.launch_parameters import parameter_values, write_parameters
 from ros2_standin.launch_schema import read_launch_file
+from ros2_standin.launch_scope import (
+    LaunchScope,
+    Process,
+    attribute,
+    condition_holds,
+    seconds,
+    truth,
+    words,
+)
 from ros2_standin.launch_xml import Element
 from ros2_standin.packages import executable_in_package
-from ros2_standin.substitutions import parse_template, perform, unescape
-from ros2_standin.words import join_namespace, split_words
+from ros2_standin.substitutions import unescape
+from ros2_standin.words import join_namespace
 
 # A file that includes itself would else end in a RecursionError.
 _MAX_DEPTH = 50
-
-
-@dataclass(frozen=True)
-class Process:
-    """One process to be started."""
-
-    name: str
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-    output: str = 'log'
-    cwd: str | None = None
-    respawn: bool = False
-    respawn_delay_s: float = 0.0
-    shutdown_on_exit: bool = False
 
 
 @dataclass
@@ -38,16 +33,6 @@ class Description:
 
     processes: list[Process]
     variables: dict[str, str]
-
-
-@dataclass
-class _Scope:
-    variables: dict[str, str]
-    environment: dict[str, str]
-    parameter_folder: str
-    folder: str | None = None
-    depth: int = 0
-    processes: list[Process] = field(default_factory=list)
 
 
 def describe_launch(
@@ -69,12 +54,12 @@ def describe_launch(
     StandinError
         If the file is wrong, needs something that is missing, or is outside the subset.
     """
-    scope = _Scope({}, dict(os.environ), parameter_folder)
+    scope = LaunchScope({}, dict(os.environ), parameter_folder)
     _include(path, dict(arguments), scope)
     return Description(scope.processes, scope.variables)
 
 
-def _include(path: str, arguments: dict[str, str], scope: _Scope) -> None:
+def _include(path: str, arguments: dict[str, str], scope: LaunchScope) -> None:
     if scope.depth >= _MAX_DEPTH:
         raise StandinError(f'{path}: more than {_MAX_DEPTH} includes within each other')
     root = read_launch_file(path)
@@ -87,44 +72,18 @@ def _include(path: str, arguments: dict[str, str], scope: _Scope) -> None:
     scope.depth -= 1
 
 
-def _visit_all(parent: Element, scope: _Scope) -> None:
+def _visit_all(parent: Element, scope: LaunchScope) -> None:
     for element in parent.children:
-        if element.tag in _VISITORS and _condition_holds(element, scope):
+        if element.tag in _VISITORS and condition_holds(element, scope):
             _VISITORS[element.tag](element, scope)
 
 
-def _attribute(element: Element, name: str, scope: _Scope, default: str | None = None) -> str:
-    text = element.attributes.get(name)
-    if text is None:
-        return default or ''
-    try:
-        return perform(parse_template(text), scope)
-    except StandinError as error:
-        raise element.error(f'{name}="{text}": {error}') from error
-
-
-def _condition_holds(element: Element, scope: _Scope) -> bool:
-    for name in ('if', 'unless'):
-        if name in element.attributes:
-            return _truth(element, name, scope) == (name == 'if')
-    return True
-
-
-def _truth(element: Element, name: str, scope: _Scope) -> bool:
-    value = _attribute(element, name, scope).strip().lower()
-    if value in ('true', '1'):
-        return True
-    if value in ('false', '0'):
-        return False
-    raise element.error(f"{name}: '{value}' is not one of true, 1, false, 0")
-
-
-def _visit_arg(element: Element, scope: _Scope) -> None:
+def _visit_arg(element: Element, scope: LaunchScope) -> None:
     name = unescape(element.attributes['name'])
     if name not in scope.variables:
         if 'default' not in element.attributes:
             raise element.error(f"Required launch argument '{name}' was not provided")
-        scope.variables[name] = _attribute(element, 'default', scope)
+        scope.variables[name] = attribute(element, 'default', scope)
     choices = choices_of(element)
     if choices and scope.variables[name] not in choices:
         raise element.error(
@@ -133,18 +92,18 @@ def _visit_arg(element: Element, scope: _Scope) -> None:
         )
 
 
-def _visit_let(element: Element, scope: _Scope) -> None:
-    scope.variables[_attribute(element, 'name', scope)] = _attribute(element, 'value', scope)
+def _visit_let(element: Element, scope: LaunchScope) -> None:
+    scope.variables[attribute(element, 'name', scope)] = attribute(element, 'value', scope)
 
 
-def _visit_set_env(element: Element, scope: _Scope) -> None:
-    scope.environment[_attribute(element, 'name', scope)] = _attribute(element, 'value', scope)
+def _visit_set_env(element: Element, scope: LaunchScope) -> None:
+    scope.environment[attribute(element, 'name', scope)] = attribute(element, 'value', scope)
 
 
-def _visit_include(element: Element, scope: _Scope) -> None:
-    path = _attribute(element, 'file', scope)
+def _visit_include(element: Element, scope: LaunchScope) -> None:
+    path = attribute(element, 'file', scope)
     arguments = {
-        _attribute(arg, 'name', scope): _attribute(arg, 'value', scope)
+        attribute(arg, 'name', scope): attribute(arg, 'value', scope)
         for arg in element.named('arg')
     }
     try:
@@ -155,8 +114,8 @@ def _visit_include(element: Element, scope: _Scope) -> None:
         raise type(error)(f'{error}\n  included from {element.place}') from error
 
 
-def _visit_group(element: Element, scope: _Scope) -> None:
-    if 'scoped' in element.attributes and not _truth(element, 'scoped', scope):
+def _visit_group(element: Element, scope: LaunchScope) -> None:
+    if 'scoped' in element.attributes and not truth(element, 'scoped', scope):
         _visit_all(element, scope)
         return
     variables, environment = dict(scope.variables), dict(scope.environment)
@@ -164,31 +123,28 @@ def _visit_group(element: Element, scope: _Scope) -> None:
     scope.variables, scope.environment = variables, environment
 
 
-def _visit_namespace(element: Element, scope: _Scope) -> None:
+def _visit_namespace(element: Element, scope: LaunchScope) -> None:
     pushed = join_namespace(
-        scope.variables.get('ros_namespace'), _attribute(element, 'namespace', scope)
+        scope.variables.get('ros_namespace'), attribute(element, 'namespace', scope)
     )
     # The name under which launch_ros keeps it, too.
     scope.variables['ros_namespace'] = pushed or '/'
 
 
-def _visit_executable(element: Element, scope: _Scope) -> None:
-    template = split_words(parse_template(element.attributes['cmd']))
-    _add_process(element, [perform(word, scope) for word in template], scope)
+def _visit_executable(element: Element, scope: LaunchScope) -> None:
+    _add_process(element, words(element, 'cmd', scope), scope)
 
 
-def _visit_node(element: Element, scope: _Scope) -> None:
-    executable = _attribute(element, 'exec', scope)
+def _visit_node(element: Element, scope: LaunchScope) -> None:
+    executable = attribute(element, 'exec', scope)
     if 'pkg' in element.attributes:
         try:
-            executable = executable_in_package(_attribute(element, 'pkg', scope), executable)
+            executable = executable_in_package(attribute(element, 'pkg', scope), executable)
         except StandinError as error:
             raise element.error(str(error)) from error
-    args = element.attributes.get('args')
-    words = [] if args is None else split_words(parse_template(args))
-    command = [executable, *(perform(word, scope) for word in words), '--ros-args']
-    name = _attribute(element, 'name', scope) if 'name' in element.attributes else None
-    own = _attribute(element, 'namespace', scope) if 'namespace' in element.attributes else None
+    command = [executable, *words(element, 'args', scope), '--ros-args']
+    name = attribute(element, 'name', scope) if 'name' in element.attributes else None
+    own = attribute(element, 'namespace', scope) if 'namespace' in element.attributes else None
     namespace = join_namespace(scope.variables.get('ros_namespace'), own)
     command += ['-r', f'__node:={name}'] if name is not None else []
     command += ['-r', f'__ns:={namespace}'] if namespace is not None else []
@@ -196,27 +152,27 @@ def _visit_node(element: Element, scope: _Scope) -> None:
     for param in element.named('param'):
         command += _parameter_arguments(param, full_name or '/**', scope)
     for remap in element.named('remap'):
-        source, target = _attribute(remap, 'from', scope), _attribute(remap, 'to', scope)
+        source, target = attribute(remap, 'from', scope), attribute(remap, 'to', scope)
         command += ['-r', f'{source}:={target}']
     _add_process(element, command, scope)
 
 
-def _parameter_arguments(param: Element, node_name: str, scope: _Scope) -> list[str]:
+def _parameter_arguments(param: Element, node_name: str, scope: LaunchScope) -> list[str]:
     if 'from' not in param.attributes:
         values = parameter_values(param, scope)
         return ['--params-file', write_parameters(values, node_name, scope.parameter_folder)]
     if set(param.attributes) != {'from'} or param.children:
         raise param.error("beside 'from' nothing else can be given")
-    path = _attribute(param, 'from', scope)
+    path = attribute(param, 'from', scope)
     if not os.path.isfile(path):
         raise param.error(f"the parameter file '{path}' does not exist")
     return ['--params-file', path]
 
 
-def _add_process(element: Element, command: list[str], scope: _Scope) -> None:
+def _add_process(element: Element, command: list[str], scope: LaunchScope) -> None:
     # A node's name is that of the node, an executable's that of the process.
     named = element.tag == 'executable' and 'name' in element.attributes
-    label = _attribute(element, 'name', scope) if named else os.path.basename(command[0])
+    label = attribute(element, 'name', scope) if named else os.path.basename(command[0])
     on_exit = element.attributes.get('on_exit')
     if on_exit not in (None, 'shutdown'):
         raise element.error(f"on_exit: expected 'shutdown', got '{on_exit}'")
@@ -225,24 +181,13 @@ def _add_process(element: Element, command: list[str], scope: _Scope) -> None:
             name=f'{label}-{len(scope.processes) + 1}',
             command=tuple(command),
             environment=dict(scope.environment),
-            output=_attribute(element, 'output', scope, 'log'),
-            cwd=_attribute(element, 'cwd', scope) or None,
-            respawn='respawn' in element.attributes and _truth(element, 'respawn', scope),
-            respawn_delay_s=_seconds(element, 'respawn_delay'),
+            output=attribute(element, 'output', scope, 'log'),
+            cwd=attribute(element, 'cwd', scope) or None,
+            respawn='respawn' in element.attributes and truth(element, 'respawn', scope),
+            respawn_delay_s=seconds(element, 'respawn_delay'),
             shutdown_on_exit=on_exit == 'shutdown',
         )
     )
-
-
-def _seconds(element: Element, name: str) -> float:
-    text = element.attributes.get(name, '0')
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not seconds >= 0.0:
-        raise element.error(f"{name}: expected seconds, at least 0, got '{text}'")
-    return seconds
 
 
 _VISITORS = {

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from ros2_standin.errors import StandinError
 from ros2_standin.launch_xml import Element
 from ros2_standin.substitutions import Call, Scope, parse_template, perform
 
@@ -27,14 +28,17 @@ def parameter_values(param: Element, scope: Scope) -> dict[str, Value]:
     """
     if 'name' not in param.attributes:
         raise param.error("the attribute 'name' or 'from' is missing")
-    name = perform(parse_template(param.attributes['name']), scope)
+    try:
+        name = perform(parse_template(param.attributes['name']), scope)
+    except StandinError as error:
+        raise param.error(f'name: {error}') from error
     text, nested = param.attributes.get('value'), param.named('param')
     if (text is None) == (not nested) or (nested and 'type' in param.attributes):
         raise param.error('either a value or nested parameters are expected')
     if text is not None:
         try:
             return {name: _typed_value(text, param.attributes.get('type', 'yaml'), scope)}
-        except ValueError as error:
+        except (StandinError, ValueError) as error:
             raise param.error(f"parameter '{name}': {error}") from error
     values: dict[str, Value] = {}
     for child in nested:

@@ -10,8 +10,8 @@ import subprocess
 from collections.abc import Sequence
 from typing import IO
 
-from ros2_standin.launch_description import Process
 from ros2_standin.launch_log import LaunchLog
+from ros2_standin.launch_scope import Process
 
 _Child = subprocess.Popen[bytes]
 
