@@ -21,9 +21,10 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys.store import Typestore
 
 from sam_simulation.core.errors import RecordingError
-from sam_simulation.ros.message_definition import message_definition, type_hash
+from sam_simulation.ros.message_definition import make_typestore, message_definition
 
 # Reliable, since that suits subscribers of either kind.
 OFFERED_QOS = Qos(
@@ -44,22 +45,31 @@ class BagWriter:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._connections: dict[str, Connection] = {}
+        self._topics: dict[str, tuple[Connection, Typestore]] = {}
 
     def write(self, topic: str, msg: Any, stamp_ns: int) -> None:
         """Append a message at this time [ns]."""
-        if topic not in self._connections:
-            package, kind, _ = type(msg).__module__.split('.')[:3]
-            name = f'{package}/{kind}/{type(msg).__name__}'
-            definition = message_definition(name)
-            self._connections[topic] = self._writer.add_connection(
-                topic,
-                name,
-                msgdef=definition,
-                rihs01=type_hash(name, definition),
-                offered_qos_profiles=[OFFERED_QOS],
-            )
-        self._writer.write(self._connections[topic], stamp_ns, serialize_message(msg))
+        if topic not in self._topics:
+            self._topics[topic] = self._add(topic, type(msg))
+        connection, store = self._topics[topic]
+        # rclpy leaves whatever the memory held in the gaps between fields. Written anew they are
+        # zero, so that the same messages always give the same bag.
+        data = store.deserialize_cdr(serialize_message(msg), connection.msgtype)
+        self._writer.write(connection, stamp_ns, store.serialize_cdr(data, connection.msgtype))
+
+    def _add(self, topic: str, kind: type[Any]) -> tuple[Connection, Typestore]:
+        package, subfolder = kind.__module__.split('.')[:2]
+        name = f'{package}/{subfolder}/{kind.__name__}'
+        definition = message_definition(name)
+        store = make_typestore(name, definition)
+        connection = self._writer.add_connection(
+            topic,
+            name,
+            msgdef=definition,
+            rihs01=store.hash_rihs01(name),
+            offered_qos_profiles=[OFFERED_QOS],
+        )
+        return connection, store
 
 
 @contextmanager

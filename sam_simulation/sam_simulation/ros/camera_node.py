@@ -10,6 +10,7 @@ from typing import Any
 
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -120,7 +121,7 @@ def main() -> None:
     rclpy.init()
     try:
         node = CameraNode()
-    except SamError as error:
+    except (SamError, ParameterException) as error:
         rclpy.try_shutdown()
         sys.exit(f'camera_node: {error}')
     try:
@@ -130,3 +131,7 @@ def main() -> None:
     finally:
         node.close()
         rclpy.try_shutdown()
+
+
+if __name__ == '__main__':
+    main()

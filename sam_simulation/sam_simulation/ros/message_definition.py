@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
 
 SEPARATOR = '=' * 80
 PRIMITIVES = frozenset(
@@ -45,11 +46,14 @@ def message_definition(type_name: str) -> str:
     return '\n'.join(parts)
 
 
-def type_hash(type_name: str, definition: str) -> str:
-    """Return the type's hash as ROS 2 computes it (REP 2016), from its whole definition."""
+def make_typestore(type_name: str, definition: str) -> Typestore:
+    """Return a store that knows the types of a definition from `message_definition`.
+
+    It computes their hashes as ROS 2 does (REP 2016), and serialises them.
+    """
     store = get_typestore(Stores.EMPTY)
     store.register(get_types_from_msg(definition, type_name))
-    return store.hash_rihs01(type_name)
+    return store
 
 
 def _file_text(type_name: str) -> str:

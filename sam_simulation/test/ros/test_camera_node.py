@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The camera as a process of its own, over DDS."""
+
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+
+import cv2
+import numpy as np
+import pytest
+import rclpy
+from rclpy.qos import qos_profile_sensor_data
+from sam_simulation.ros.camera_node import CameraNode
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from sam_interfaces.msg import ObjectMaskArray
+
+TOPICS = {
+    '/camera/color/camera_info': CameraInfo,
+    '/camera/aligned_depth_to_color/camera_info': CameraInfo,
+    '/camera/color/image_raw': Image,
+    '/camera/aligned_depth_to_color/image_raw': Image,
+    '/camera/color/image_raw/compressed': CompressedImage,
+    '/camera/aligned_depth_to_color/image_raw/compressedDepth': CompressedImage,
+    '/camera/ground_truth': ObjectMaskArray,
+}
+NODE = 'sam_simulation.ros.camera_node'
+
+
+def pixels(msg, dtype):
+    return np.frombuffer(msg.data, dtype).reshape(msg.height, msg.width, -1).squeeze()
+
+
+def decoded(data):
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def test_all_topics_tell_of_one_frame_under_one_header(ros):
+    by_stamp = defaultdict(dict)
+
+    def keep(topic, msg):
+        by_stamp[msg.header.stamp.sec, msg.header.stamp.nanosec][topic] = msg
+
+    for topic, kind in TOPICS.items():
+        ros.node.create_subscription(
+            kind, topic, lambda msg, topic=topic: keep(topic, msg), qos_profile_sensor_data
+        )
+    camera = ros.start_node(NODE, width=160, height=120, rate_hz=5.0, seed=5)
+    got = ros.until(
+        lambda: next((found for found in by_stamp.values() if len(found) == len(TOPICS)), None),
+        'a frame on all topics',
+    )
+    camera.send_signal(signal.SIGINT)
+    assert camera.wait(10) == 0
+    assert {msg.header.frame_id for msg in got.values()} == {'camera_color_optical_frame'}
+    color = pixels(got['/camera/color/image_raw'], np.uint8)
+    depth = pixels(got['/camera/aligned_depth_to_color/image_raw'], np.uint16)
+    assert color.shape == (120, 160, 3)
+    jpeg = decoded(got['/camera/color/image_raw/compressed'].data)[..., ::-1]
+    assert np.abs(jpeg.astype(float) - color).mean() < 6
+    png = decoded(got['/camera/aligned_depth_to_color/image_raw/compressedDepth'].data[12:])
+    np.testing.assert_array_equal(png, depth)
+    assert 200 < np.median(depth) < 2000
+    truth = got['/camera/ground_truth']
+    labels = pixels(truth.label_image, np.uint16)
+    assert set(np.unique(labels)) - {0} == {obj.id for obj in truth.objects}
+    info = got['/camera/color/camera_info']
+    assert (info.width, info.height, info.k[2], info.k[5]) == (160, 120, 79.5, 59.5)
+
+
+@pytest.mark.parametrize(
+    ('setting', 'message'),
+    [('width:=5', 'width'), ('rate_hz:="often"', 'rate_hz'), ('object_count:=99', 'object_count')],
+)
+def test_a_parameter_out_of_range_ends_the_node_with_its_name(ros, setting, message):
+    camera = ros.start(
+        sys.executable, '-m', NODE, '--ros-args', '-p', setting, stderr=subprocess.PIPE
+    )
+    _, errors = camera.communicate(timeout=30)
+    assert camera.returncode == 1
+    assert message in errors
+    assert 'Traceback' not in errors
+
+
+def test_a_frame_is_rendered_only_if_somebody_subscribed(ros, monkeypatch):
+    def render(*_, **__):
+        raise RuntimeError('rendered')
+
+    rclpy.init(domain_id=ros.domain)
+    try:
+        camera = CameraNode()
+        monkeypatch.setattr(camera._renderer, 'render', render)
+        camera._publish_frame()
+        ros.listen(CameraInfo, '/camera/color/camera_info', qos_profile_sensor_data)
+        info = camera._outputs[0][0]
+        ros.until(info.get_subscription_count, 'the subscription to be seen')
+        with pytest.raises(RuntimeError, match='rendered'):
+            camera._publish_frame()
+        camera.close()
+    finally:
+        rclpy.try_shutdown()
