@@ -14,7 +14,7 @@ _SEED = 7
 
 
 def write_small_sam2(
-    folder: Path, *, image_size: int = 512, embed_dim: int = 56
+    folder: Path, *, image_size: int = 384, embed_dim: int = 96
 ) -> tuple[Path, Path]:
     """Write a SAM 2.1 config and its checkpoint; embedding costs much more than a prompt.
 
@@ -31,7 +31,7 @@ def write_small_sam2(
     config.write_text(yaml.safe_dump({'model': _sam2_config(image_size, embed_dim)}))
     torch.manual_seed(_SEED)
     model = build_model(config)
-    _enliven(model)
+    enliven(model)
     torch.save({'model': model.state_dict()}, checkpoint)
     return config, checkpoint
 
@@ -85,18 +85,20 @@ def write_small_sam1(folder: Path) -> tuple[str, Path]:
         sam1.BUILDERS[SAM1_NAME] = build_small_sam1
     torch.manual_seed(_SEED)
     model = build_small_sam1()
-    _enliven(model)
+    enliven(model)
     checkpoint = folder / 'sam_vit_small.pth'
     torch.save(model.state_dict(), checkpoint)
     return SAM1_NAME, checkpoint
 
 
-def _enliven(model: torch.nn.Module) -> None:
-    """Fill what is initialized with zeros, so that no part of the model is left out of a test."""
+def enliven(model: torch.nn.Module) -> None:
+    """Let every part have a say, and the decoder answer logits as large as a trained one's."""
     with torch.no_grad():
-        for parameter in model.parameters():
+        for name, parameter in model.named_parameters():
             if not parameter.any():
                 parameter.normal_(0.0, 0.05)
+            if 'output_hypernetworks_mlps' in name and '.layers.2.' in name:
+                parameter *= 20
 
 
 def _sam2_config(image_size: int, embed_dim: int) -> dict[str, object]:
@@ -133,8 +135,8 @@ def _sam2_config(image_size: int, embed_dim: int) -> dict[str, object]:
                 '_target_': f'{stages}backbones.hieradet.Hiera',
                 'embed_dim': embed_dim,
                 'num_heads': 1,
-                'stages': [1, 2, 7, 2],
-                'global_att_blocks': [5, 7, 9],
+                'stages': [1, 2, 11, 2],
+                'global_att_blocks': [7, 10, 13],
                 'window_pos_embed_bkg_spatial_size': [7, 7],
             },
             'neck': {

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import sam2 as sam2_package
+import torch
+import yaml
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from predictor_cases import (
+    PROMPTS,
+    SIZES_WH,
+    TOLERANCE,
+    ask_official,
+    check_same,
+    make_prompt,
+    textured_image,
+)
+from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
+from sam2.build_sam import build_sam2
+from sam2.sam2_image_predictor import SAM2ImagePredictor
+from sam_segmentation.backends import sam2
+from sam_segmentation.core.errors import CheckpointError
+from small_models import enliven, write_small_sam2
+
+from sam_segmentation import EverythingOptions, Prompt, load_segmenter
+
+IMAGE_SIZE = 256
+SIDE = IMAGE_SIZE // 4
+# As sam2.build_sam.build_sam2 adds them.
+OFFICIAL_OVERRIDES = {
+    'dynamic_multimask_via_stability': True,
+    'dynamic_multimask_stability_delta': 0.05,
+    'dynamic_multimask_stability_thresh': 0.98,
+}
+
+
+@pytest.fixture(scope='module')
+def small(tmp_path_factory):
+    return write_small_sam2(tmp_path_factory.mktemp('sam2'), image_size=IMAGE_SIZE, embed_dim=24)
+
+
+@pytest.fixture(scope='module')
+def segmenter(small):
+    config, checkpoint = small
+    return load_segmenter(str(config), checkpoint=checkpoint, device='cpu')
+
+
+@pytest.fixture(scope='module')
+def official_model(small):
+    config = OmegaConf.load(small[0]).model
+    config.sam_mask_decoder_extra_args = OFFICIAL_OVERRIDES
+    model = instantiate(config, _recursive_=True)
+    model.load_state_dict(torch.load(small[1], weights_only=True)['model'])
+    return model.eval()
+
+
+def make_official(model, predictor_type=SAM2ImagePredictor):
+    predictor = predictor_type(model)
+    predictor._bb_feat_sizes = [(64, 64), (32, 32), (16, 16)]  # for 256 px, written out
+    return predictor
+
+
+@pytest.fixture(scope='module', params=SIZES_WH, ids=str)
+def both_sides(request, segmenter, official_model):
+    image = textured_image(request.param)
+    predictor = make_official(official_model)
+    predictor.set_image(image)
+    return segmenter.embed(image), predictor
+
+
+def low_resolution(prompt):
+    if prompt.mask is None:
+        return prompt.logits
+    area = cv2.resize(prompt.mask.astype(np.float32), (SIDE, SIDE), interpolation=3)
+    return (2 * area - 1) * 10
+
+
+@pytest.mark.parametrize('multimask', [False, True])
+@pytest.mark.parametrize('kind', PROMPTS)
+def test_each_prompt_is_answered_as_by_the_official_predictor(
+    segmenter, both_sides, kind, multimask
+):
+    embedding, predictor = both_sides
+    prompt = make_prompt(kind, embedding.size_wh, SIDE)
+    check_same(
+        segmenter, embedding, predictor, prompt, low_resolution(prompt), multimask=multimask
+    )
+
+
+def test_the_official_size_is_answered_as_by_the_official_predictor(tmp_path):
+    torch.manual_seed(3)
+    model = build_sam2('configs/sam2.1/sam2.1_hiera_t.yaml', device='cpu')
+    enliven(model)
+    torch.save({'model': model.state_dict()}, tmp_path / 'tiny.pt')
+    segmenter = load_segmenter('sam2.1_hiera_tiny', checkpoint=tmp_path / 'tiny.pt', device='cpu')
+    image = textured_image((640, 480))
+    predictor = SAM2ImagePredictor(model)
+    predictor.set_image(image)
+    embedding = segmenter.embed(image)
+    prompt = make_prompt('box and points', (640, 480), 256)
+    for multimask in (False, True):
+        check_same(segmenter, embedding, predictor, prompt, None, multimask=multimask)
+
+
+@pytest.mark.parametrize('family', ['sam2', 'sam2.1'])
+@pytest.mark.parametrize('size', ['tiny', 'small', 'base_plus', 'large'])
+def test_each_official_name_has_the_config_of_the_official_builder(family, size):
+    path = sam2.config_path(f'{family}_hiera_{size}')
+    configs = Path(sam2_package.__file__).parent
+    official = compose(config_name=str(path.relative_to(configs)))
+    assert OmegaConf.load(path).model == official.model
+
+
+@pytest.mark.parametrize('rounds', [1, 3])
+def test_refining_feeds_the_logits_back(segmenter, both_sides, rounds):
+    embedding, predictor = both_sides
+    prompt = make_prompt('points', embedding.size_wh, SIDE)
+    refined = segmenter.segment(embedding, prompt, refine_rounds=rounds)[0]
+    logits = None
+    for _ in range(rounds + 1):
+        mask, _, logits = ask_official(predictor, prompt, logits, multimask=False)[0]
+    assert np.array_equal(refined.mask, mask)
+    assert np.abs(refined.logits - logits).max() <= TOLERANCE
+    once = segmenter.segment(embedding, prompt)[0]
+    assert not np.array_equal(once.logits, refined.logits)
+
+
+def test_several_embeddings_live_side_by_side(segmenter):
+    prompt = Prompt(box_xyxy=(40, 30, 150, 100))
+    images = [textured_image((200, 160), seed) for seed in range(3)]
+    alone = [segmenter.segment(segmenter.embed(image), prompt)[0].logits for image in images]
+    embeddings = [segmenter.embed(image) for image in images]
+    for index in (2, 0, 1, 0):
+        together = segmenter.segment(embeddings[index], prompt)[0].logits
+        assert np.array_equal(together, alone[index])
+    assert not np.array_equal(alone[0], alone[1])
+
+
+def official_everything(model, image):
+    generator = SAM2AutomaticMaskGenerator(
+        model,
+        points_per_side=4,
+        pred_iou_thresh=0.3,
+        stability_score_thresh=0.3,
+        box_nms_thresh=1.0,
+    )
+    generator.predictor = make_official(model)
+    found = generator.generate(image)
+    return sorted(found, key=lambda one: one['area'], reverse=True)
+
+
+def everything(segmenter, image, monkeypatch, *, region_area):
+    # Random weights give masks all over the image; only without NMS several of them live.
+    monkeypatch.setattr(sam2, '_Generator', partial(sam2._Generator, box_nms_thresh=1.0))
+    options = EverythingOptions(
+        points_per_side=4,
+        pred_iou_thresh=0.3,
+        stability_score_thresh=0.3,
+        min_mask_region_area=region_area,
+    )
+    return segmenter.segment_everything(segmenter.embed(image), options)
+
+
+def test_everything_equals_the_official_generator(segmenter, official_model, monkeypatch):
+    image = textured_image((200, 160))
+    found = everything(segmenter, image, monkeypatch, region_area=0)
+    official = official_everything(official_model, image)
+    assert len(found) == len(official) > 2
+    for mine, theirs in zip(found, official, strict=True):
+        assert np.array_equal(mine.mask, theirs['segmentation'])
+        assert mine.score == pytest.approx(theirs['predicted_iou'], abs=1e-6)
+
+
+def test_everything_removes_small_regions(segmenter, monkeypatch):
+    def smallest(masks):
+        return min(
+            cv2.connectedComponentsWithStats(part.astype(np.uint8))[2][1:, 4].min()
+            for one in masks
+            for part in (one.mask, ~one.mask)
+        )
+
+    image = textured_image((200, 160))
+    assert smallest(everything(segmenter, image, monkeypatch, region_area=0)) < 60
+    assert smallest(everything(segmenter, image, monkeypatch, region_area=60)) >= 60
+
+
+def test_loading_leaves_hydra_as_it_is(small):
+    before = GlobalHydra.instance().hydra
+    load_segmenter(str(small[0]), checkpoint=small[1], device='cpu')
+    assert GlobalHydra.instance().hydra is before
+
+
+def test_a_config_of_ones_own_needs_a_checkpoint(small):
+    with pytest.raises(CheckpointError, match='no checkpoint is known'):
+        load_segmenter(str(small[0]), device='cpu')
+
+
+def changed(source, folder, change):
+    config = yaml.safe_load(source.read_text())
+    change(config['model'])
+    target = folder / 'changed.yaml'
+    target.write_text(yaml.safe_dump(config))
+    return target
+
+
+@pytest.mark.parametrize(
+    'target',
+    [
+        'os.system',
+        'sam2.build_sam.os.system',
+        'sam2.build_sam.compose',
+        'torch.nn.modules.module.torch.load',
+        'torch.load',
+        'torch.nn',
+        'sam2.no_such.Thing',
+        'torch.nn.functional.relu',
+        ['sam2.modeling.sam2_base.SAM2Base'],
+    ],
+)
+def test_a_config_that_asks_for_more_than_layers_is_refused(small, tmp_path, target):
+    def change(model):
+        model['image_encoder']['neck'] = {'_target_': target, '_args_': ['touch /tmp/never']}
+
+    with pytest.raises(CheckpointError, match='_target_') as caught:
+        load_segmenter(str(changed(small[0], tmp_path, change)), checkpoint=small[1])
+    assert str(target) in str(caught.value)
+
+
+def test_a_config_that_names_a_pickle_is_refused(small, tmp_path):
+    def change(model):
+        model['image_encoder']['trunk']['weights_path'] = '/tmp/evil.pt'
+
+    with pytest.raises(CheckpointError, match='weights_path'):
+        load_segmenter(str(changed(small[0], tmp_path, change)), checkpoint=small[1])
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('', 'describes no model'),
+        ('model: 3', 'describes no model'),
+        ('a: [', 'cannot be read'),
+        ('model: ${no.such.thing}', 'cannot be read'),
+        ('!!python/object/apply:os.system ["true"]', 'cannot be read'),
+        ('model: {_target_: torch.nn.Identity}', 'SAM2Base'),
+        ('model: {_target_: torch.nn.Linear}', 'does not fit'),
+    ],
+)
+def test_a_file_that_is_no_config_is_refused(small, tmp_path, text, message):
+    path = tmp_path / 'odd.yaml'
+    path.write_text(text)
+    with pytest.raises(CheckpointError, match=message):
+        load_segmenter(str(path), checkpoint=small[1], device='cpu')
+
+
+def test_a_missing_config_is_named():
+    with pytest.raises(CheckpointError, match=r'nowhere\.yaml'):
+        load_segmenter('/nowhere.yaml', checkpoint='x.pt', device='cpu')
+
+
+def test_an_image_size_that_does_not_divide_is_refused(small, tmp_path):
+    path = changed(small[0], tmp_path, lambda model: model.update(image_size=250))
+    with pytest.raises(CheckpointError, match='250'):
+        load_segmenter(str(path), checkpoint=small[1], device='cpu')

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of our segmenters and of the official predictors alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sam_segmentation import Embedding, Prompt, ScoredMask, Segmenter
+
+SIZES_WH = ((640, 480), (1280, 720), (333, 517))
+TOLERANCE = 1e-4
+PROMPTS = ('point', 'points', 'box', 'box and points', 'mask', 'mask and point', 'logits')
+
+
+def textured_image(size_wh: tuple[int, int], seed: int = 0) -> npt.NDArray[np.uint8]:
+    """Return coarse random blocks with noise, RGB uint8 (H, W, 3)."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 200, (12, 16, 3))
+    rows = np.arange(size_wh[1]) * 12 // size_wh[1]
+    columns = np.arange(size_wh[0]) * 16 // size_wh[0]
+    noise = rng.integers(0, 55, (size_wh[1], size_wh[0], 3))
+    return (blocks[rows][:, columns] + noise).astype(np.uint8)
+
+
+def make_prompt(kind: str, size_wh: tuple[int, int], logits_side: int) -> Prompt:
+    """Return the prompt of this kind for an image of this size."""
+    scale = np.array(size_wh)
+    parts: dict[str, Any] = {}
+    if 'points' in kind:
+        parts |= {'points_xy': [scale * (0.4, 0.3), scale * (0.7, 0.8)], 'labels': [1, 0]}
+    elif 'point' in kind:
+        parts |= {'points_xy': [scale * (0.52, 0.61)], 'labels': [1]}
+    if 'box' in kind:
+        parts['box_xyxy'] = np.concatenate([scale * (0.2, 0.3), scale * (0.75, 0.62)])
+    if 'mask' in kind:
+        mask = np.zeros(size_wh[::-1], bool)
+        mask[size_wh[1] // 4 : size_wh[1] // 2, size_wh[0] // 3 : size_wh[0] // 2] = True
+        parts['mask'] = mask
+    if 'logits' in kind:
+        rng = np.random.default_rng(5)
+        parts['logits'] = rng.normal(0, 6, (logits_side, logits_side))
+    return Prompt(**parts)
+
+
+def ask_official(
+    predictor: Any,
+    prompt: Prompt,
+    mask_input: npt.NDArray[np.float32] | None,
+    *,
+    multimask: bool,
+) -> list[tuple[Any, float, Any]]:
+    """Return (mask, score, logits) of the official `predict`, best first."""
+    masks, scores, logits = predictor.predict(
+        point_coords=prompt.points_xy if len(prompt.points_xy) else None,
+        point_labels=prompt.labels if len(prompt.points_xy) else None,
+        box=prompt.box_xyxy,
+        mask_input=None if mask_input is None else mask_input[None],
+        multimask_output=multimask,
+    )
+    order = np.argsort(-scores, kind='stable')
+    return [(masks[i] > 0, float(scores[i]), logits[i]) for i in order]
+
+
+def check_same(
+    segmenter: Segmenter,
+    embedding: Embedding,
+    predictor: Any,
+    prompt: Prompt,
+    mask_input: npt.NDArray[np.float32] | None,
+    *,
+    multimask: bool,
+) -> None:
+    """Ask both sides and compare all that they say."""
+    ours = segmenter.segment(embedding, prompt, multimask=multimask)
+    official = ask_official(predictor, prompt, mask_input, multimask=multimask)
+    assert len(ours) == len(official) == (3 if multimask else 1)
+    for mine, (mask, score, logits) in zip(ours, official, strict=True):
+        check_telling(mine)
+        assert np.array_equal(mine.mask, mask)
+        assert abs(mine.score - np.clip(score, 0, 1)) <= TOLERANCE
+        assert mine.logits is not None
+        assert mine.logits.dtype == np.float32
+        assert np.abs(mine.logits - logits).max() <= TOLERANCE
+
+
+def check_telling(answer: ScoredMask) -> None:
+    """A mask that is empty or full would equal any other such mask."""
+    assert 0.005 < answer.mask.mean() < 0.995
+    assert answer.logits is not None
+    assert answer.logits.min() < -1 < 1 < answer.logits.max()
