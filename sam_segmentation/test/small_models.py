@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 import yaml
 
-SAM1_NAME = 'sam_vit_small'
+SAM1_NAME = 'small_sam1'
 _SEED = 7
 
 
