@@ -32,7 +32,7 @@ class Renderer:
         What the sensor adds; None: a usual amount.
     fine : bool
         Whether colour is averaged over samples of each pixel, as in a real sensor, and shadows
-        have fine edges. Takes three times as long where there is no GPU.
+        have fine edges. Takes twice as long where there is no GPU.
 
     Raises
     ------

@@ -101,7 +101,8 @@ def open_bag(path: Path, *, overwrite: bool, custom_data: dict[str, str]) -> Ite
         raise RecordingError(f'cannot write into {path.parent}: {error}') from error
     try:
         # Under its final name, which the file inside is named after.
-        writer = Writer(workshop / path.name, version=9, storage_plugin=StoragePlugin.MCAP)
+        # Version 8 of the metadata is read by Humble and by Jazzy; 9 is not by Humble.
+        writer = Writer(workshop / path.name, version=8, storage_plugin=StoragePlugin.MCAP)
         writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         for key, value in custom_data.items():
             writer.set_custom_data(key, value)

@@ -53,7 +53,7 @@ class CameraNode(Node):
         quality = self._parameter('jpeg_quality', 90, 'Of the compressed images.', 1, 100)
         self._moving = self._parameter('moving', True, 'Whether the camera swings.')
         fine = self._parameter(
-            'fine', False, 'Whether edges and shadows are smooth: three times the work on a CPU.'
+            'fine', False, 'Whether edges and shadows are smooth; twice the work on a CPU.'
         )
         scene = Tabletop(seed, object_count=count or None)
         self._seed = seed

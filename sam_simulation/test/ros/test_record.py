@@ -84,6 +84,7 @@ def test_metadata_offers_reliable_and_names_the_seed(bag):
     metadata = yaml.safe_load((bag / 'metadata.yaml').read_text())['rosbag2_bagfile_information']
     assert metadata['storage_identifier'] == 'mcap'
     assert metadata['custom_data']['seed'] == '3'
+    assert metadata['version'] == 8  # the newest that Humble reads
 
 
 def test_same_arguments_give_the_same_bytes(bag, tmp_path):
