@@ -63,6 +63,33 @@ def make_context(size_wh: tuple[int, int]) -> Any:
     return context
 
 
+def make_render_context(model: Any, *, samples: int) -> Any:
+    """Return MuJoCo's buffers and textures for a model, in the current OpenGL context.
+
+    Parameters
+    ----------
+    model : mujoco.MjModel
+    samples : int
+        Per pixel, that colour is averaged over; 0: none.
+
+    Raises
+    ------
+    RenderingError
+        If there is no usable OpenGL: a windowed one without a screen shows it only here.
+
+    """
+    mujoco = load_mujoco()
+    model.vis.quality.offsamples = samples
+    try:
+        context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+    except mujoco.FatalError as error:
+        raise RenderingError(
+            f'cannot render with MUJOCO_GL={_name()!r}: {error}; unset MUJOCO_GL, or {REMEDY}'
+        ) from error
+    context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+    return context
+
+
 def _name() -> str:
     return os.environ.get('MUJOCO_GL', '').lower().strip()
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sam_simulation.core.camera import FOVY_DEG, Intrinsics, Pose
-from sam_simulation.core.gl import load_mujoco, make_context
+from sam_simulation.core.gl import load_mujoco, make_context, make_render_context
 from sam_simulation.core.model import FAR_M, NEAR_M, build_model
 from sam_simulation.core.rgbd_frame import RgbdFrame
 from sam_simulation.core.sensor import SensorNoise
@@ -69,8 +69,10 @@ class Renderer:
         self._rect = mujoco.MjrRect(0, 0, *size_wh)
         self._gl: Any = make_context(size_wh)
         # Ids and depth are never averaged: the mean of two ids is a third object.
-        self._truth_context = self._make_render_context(0)
-        self._colour_context = self._make_render_context(SAMPLES) if fine else self._truth_context
+        self._truth_context = make_render_context(self._model, samples=0)
+        self._colour_context = (
+            make_render_context(self._model, samples=SAMPLES) if fine else self._truth_context
+        )
         self._object_ids = object_ids
 
     def render(self, tf_world_camera: Pose, *, time_s: float = 0.0) -> RgbdFrame:
@@ -135,14 +137,6 @@ class Renderer:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _make_render_context(self, samples: int) -> Any:
-        self._model.vis.quality.offsamples = samples
-        context = self._mujoco.MjrContext(
-            self._model, self._mujoco.mjtFontScale.mjFONTSCALE_100.value
-        )
-        context.readDepthMap = self._mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
-        return context
 
     def _render_colour(self) -> npt.NDArray[np.uint8]:
         image = np.empty((self.size_wh[1], self.size_wh[0], 3), np.uint8)

@@ -44,6 +44,15 @@ def test_a_wrong_mujoco_gl_is_named():
     assert "MUJOCO_GL='opal'" in done.stderr
 
 
+def test_a_windowed_opengl_without_a_screen_is_an_error_with_a_remedy():
+    code = 'from sam_simulation.core.dataset import frames; next(frames([0], size_wh=(32, 32)))'
+    done = run(code, MUJOCO_GL='glfw', DISPLAY='', WAYLAND_DISPLAY='')
+    last = done.stderr.strip().splitlines()[-1]
+    assert 'RenderingError' in last
+    assert "MUJOCO_GL='glfw'" in last
+    assert 'apt-get install' in last
+
+
 def test_the_users_mujoco_gl_is_kept():
     code = (
         'import os; from sam_simulation.core.gl import load_mujoco; load_mujoco()\n'
