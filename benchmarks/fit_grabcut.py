@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fits the small perceptrons of the grabcut backend on development scenes, and writes them.
+
+    python benchmarks/fit_grabcut.py [SCENES]
+
+Takes about five minutes for all 200 scenes of `sam_simulation.core.dataset.DEVELOPMENT_SEEDS`;
+the held-out seeds that accuracy.py measures on are never rendered here. Needs torch.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from accuracy import MIN_OBJECT_PX, click_in
+from sam_segmentation.backends import grabcut_click, grabcut_constants, grabcut_net
+from sam_segmentation.backends import grabcut_frame as gf
+from sam_segmentation.backends.grabcut_net import Doubles, perceptron, sigmoid
+from sam_segmentation.backends.grabcut_regions import Regions, find_superpixels, pair_features
+from sam_segmentation.backends.grabcut_tree import merge
+from sam_simulation.core.dataset import DEVELOPMENT_SEEDS, frames
+
+TARGET = Path(grabcut_constants.__file__)
+PURE_SHARE = 0.7
+EXTRA_CLICKS = 3
+HEADER = '''# SPDX-License-Identifier: Apache-2.0
+"""Weights of the perceptrons in grabcut_net: inputs, hidden units, numbers row by row.
+
+Written by benchmarks/fit_grabcut.py, fitted on {scenes} development scenes of sam_simulation;
+the held-out scenes took no part. Each is named after what its log-odds are of: 'rank' of an IoU.
+"""
+
+CONSTANTS: dict[str, tuple[int, int, str]] = {{
+'''
+
+
+@dataclass
+class Scene:
+    """A development image with its truth, filled in stage by stage."""
+
+    seed: int
+    image: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.uint16]
+    frame: Any = None
+    pixels: Any = None
+
+
+def pixels_of(regions: Regions, labels: npt.NDArray[np.uint16]) -> Doubles:
+    """Return how many pixels of each object every region holds, shape (n, ids)."""
+    height, width = regions.labels.shape
+    small = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST).astype(int)
+    ids = int(labels.max()) + 1
+    keys = regions.labels.ravel() * ids + small.ravel()
+    return np.bincount(keys, minlength=regions.count * ids).reshape(-1, ids).astype(np.float64)
+
+
+def seam_truth(regions: Regions, pixels: Doubles) -> tuple[npt.NDArray[np.bool_], Doubles]:
+    """Return which pairs are pure enough to learn from, and whether an outline parts them."""
+    pure = pixels.max(axis=1) > PURE_SHARE * regions.area
+    owner = pixels.argmax(axis=1)
+    one, other = regions.pairs.T
+    return pure[one] & pure[other], (owner[one] != owner[other]).astype(np.float64)
+
+
+def fit(
+    name: str,
+    samples: list[tuple[Doubles, Doubles, Doubles]],
+    *,
+    units: int,
+    epochs: int,
+    squared: bool = False,
+) -> None:
+    """Fit one perceptron on (features, targets, weights) and register it."""
+    torch.manual_seed(0)
+    features, targets, weights = (np.concatenate(column) for column in zip(*samples, strict=True))
+    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
+    net = torch.nn.Sequential(
+        torch.nn.Linear(features.shape[1], units), torch.nn.Tanh(), torch.nn.Linear(units, 1)
+    )
+    x, y, w = (
+        torch.tensor(values, dtype=torch.float32)
+        for values in ((features - mean) / spread, targets, weights / weights.mean())
+    )
+    loss_of: Callable[..., torch.Tensor] = torch.nn.functional.binary_cross_entropy_with_logits
+    optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
+    for _ in range(epochs):
+        for batch in torch.randperm(len(x)).split(4096):  # type: ignore[no-untyped-call]
+            answer = net(x[batch])[:, 0]
+            if squared:
+                loss = (w[batch] * (torch.sigmoid(answer) - y[batch]) ** 2).mean()
+            else:
+                loss = loss_of(answer, y[batch], weight=w[batch])
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        schedule.step()
+    weights_1, bias_1, weights_2, bias_2 = (
+        values.detach().double().numpy() for values in net.parameters()
+    )
+    hidden = weights_1.T / spread[:, None]
+    numbers = [*hidden.ravel(), *(bias_1 - mean @ hidden), *weights_2[0], *bias_2]
+    text = ' '.join(f'{number:.4g}' for number in numbers)
+    grabcut_constants.CONSTANTS[name] = (features.shape[1], units, text)
+    grabcut_net.perceptron.cache_clear()
+    print(f'{name}: {len(x)} samples, last loss {loss.item():.4f}', flush=True)
+
+
+def write(scenes: int) -> None:
+    """Write all constants as a Python module."""
+    parts = [HEADER.format(scenes=scenes)]
+    for name, (inputs, units, text) in grabcut_constants.CONSTANTS.items():
+        lines = textwrap.wrap(text, 86)
+        rows = '\n'.join(f"        '{line} '" for line in lines)
+        parts.append(f"    '{name}': (\n        {inputs},\n        {units},\n{rows},\n    ),\n")
+    TARGET.write_text(''.join(parts) + '}\n')
+
+
+def prepared(scene: Scene) -> gf.Frame:
+    """Return the frame, with whatever perceptrons are fitted by now."""
+    small = cv2.resize(scene.image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    return find_superpixels(np.asarray(small, np.uint8), gf.CELL_PX)
+
+
+def main() -> None:
+    """Fit stage after stage, each on what the stages before it make of the scenes."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    seeds = DEVELOPMENT_SEEDS[: int(sys.argv[1])] if len(sys.argv) > 1 else DEVELOPMENT_SEEDS
+    scenes = [
+        Scene(seed, frame.image_rgb, frame.labels)
+        for seed, (_, frame) in zip(seeds, frames(seeds), strict=True)
+    ]
+    fit_scenes(scenes)
+    write(len(scenes))
+
+
+def fit_scenes(scenes: list[Scene]) -> None:
+    """Fit all perceptrons."""
+    samples = []
+    superpixels = [prepared(scene) for scene in scenes]
+    for scene, regions in zip(scenes, superpixels, strict=True):
+        usable, truth = seam_truth(regions, pixels_of(regions, scene.labels))
+        samples.append((pair_features(regions)[usable], truth[usable], regions.length[usable]))
+    fit('seam', samples, units=12, epochs=12)
+
+    samples, stages = [], []
+    for scene, regions in zip(scenes, superpixels, strict=True):
+        parts, seams = gf.find_parts(regions)
+        scene.pixels = pixels_of(parts, scene.labels)
+        tree = merge(parts, sigmoid(seams))
+        stages.append((parts, seams, tree))
+        on_object = 1.0 - scene.pixels[:, 0] / parts.area
+        features = gf.objectness_features(parts, tree)
+        samples.append((features, on_object, np.minimum(parts.area, 400.0)))
+    fit('objectness', samples, units=10, epochs=60)
+
+    samples = []
+    for scene, (parts, seams, tree) in zip(scenes, stages, strict=True):
+        objectness = perceptron('objectness')(gf.objectness_features(parts, tree))
+        usable, truth = seam_truth(parts, scene.pixels)
+        features = gf.boundary_features(parts, seams, objectness)
+        samples.append((features[usable], truth[usable], parts.length[usable]))
+    fit('boundary', samples, units=12, epochs=60)
+
+    clicks = []
+    samples = []
+    for scene in scenes:
+        scene.frame = gf.prepare(scene.image)
+        for object_id in range(1, scene.pixels.shape[1]):
+            mask = scene.labels == object_id
+            if np.count_nonzero(mask) < MIN_OBJECT_PX:
+                continue
+            rng = np.random.default_rng([scene.seed, object_id, 99])
+            inside = scene.pixels[:, object_id]
+            share = inside / scene.frame.parts.area
+            weights = np.minimum(scene.frame.parts.area / inside.sum(), 1.0)
+            for _ in range(1 + EXTRA_CLICKS):
+                point = np.array([click_in(mask, rng)], float)
+                clicks.append((scene, inside, point))
+                features = grabcut_click.belonging_features(
+                    scene.frame, scene.frame.parts_at(point)[0]
+                )
+                samples.append((features, share, weights))
+    fit('belonging', samples, units=12, epochs=20)
+
+    samples = []
+    for scene, inside, point in clicks:
+        frame = scene.frame
+        leaves = frame.parts_at(point)
+        chance = grabcut_click.belonging(frame, leaves[0])
+        parts = grabcut_click.candidates(frame, leaves, [], chance)
+        features = grabcut_click.rank_features(frame, parts, chance, frame.to_working(point)[0])
+        shared = parts @ inside
+        iou = shared / (inside.sum() + parts @ frame.parts.area - shared)
+        samples.append((features, iou, np.ones(len(iou))))
+    fit('rank', samples, units=8, epochs=40, squared=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every object of an image, by clicking on a grid."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sam_segmentation.backends.grabcut_click import Guess, guesses_of
+from sam_segmentation.backends.grabcut_cut import cut_rough
+from sam_segmentation.backends.grabcut_frame import Frame
+from sam_segmentation.backends.grabcut_net import Doubles
+from sam_segmentation.core.masks import non_maximum_suppression, remove_small_regions
+from sam_segmentation.core.scored_mask import ScoredMask
+from sam_segmentation.core.segmenter import EverythingOptions
+
+NONE_XY: Doubles = np.zeros((0, 2))
+SAME_OBJECT_IOU = 0.5
+# A mask that another one covers to this share is a piece of it.
+COVERED_SHARE = 0.8
+
+
+def find_everything(frame: Frame, options: EverythingOptions) -> list[ScoredMask]:
+    """Return masks that overlap little, largest area first; what is left over is not returned."""
+    found: list[ScoredMask] = []
+    for guess in _guesses(frame, options):
+        rough = guess.parts[frame.parts.labels]
+        mask = cut_rough(frame.image_rgb, rough, NONE_XY, NONE_XY, None)
+        mask = remove_small_regions(mask, options.min_mask_region_area)
+        if np.count_nonzero(mask) >= max(1, options.min_mask_region_area):
+            found.append(ScoredMask(mask, guess.score))
+    kept = non_maximum_suppression(
+        [item.mask for item in found],
+        [item.score for item in found],
+        iou_thresh=SAME_OBJECT_IOU,
+    )
+    return sorted((found[index] for index in kept), key=lambda item: -item.area)
+
+
+def _guesses(frame: Frame, options: EverythingOptions) -> list[Guess]:
+    """Return the best guess at each point of the grid, none twice, best first."""
+    width, height = frame.size_wh
+    side = options.points_per_side
+    steps = (np.arange(side) + 0.5) / side
+    grid = np.stack(np.meshgrid(steps * width, steps * height), axis=-1).reshape(-1, 2) - 0.5
+    area = frame.parts.area
+    guesses = []
+    for leaf in dict.fromkeys(frame.parts_at(grid)):
+        ranked = guesses_of(frame, [leaf], [])
+        best = ranked[0]
+        if best.score >= options.pred_iou_thresh and (
+            _stability(ranked, area) >= options.stability_score_thresh
+        ):
+            guesses.append(best)
+    guesses.sort(key=lambda guess: -guess.score)
+    kept: list[Guess] = []
+    for guess in guesses:
+        own = area[guess.parts].sum()
+        shared = [area[guess.parts & other.parts].sum() for other in kept]
+        if all(
+            both < COVERED_SHARE * min(own, area[other.parts].sum())
+            for both, other in zip(shared, kept, strict=True)
+        ):
+            kept.append(guess)
+    return kept
+
+
+def _stability(ranked: list[Guess], area: Doubles) -> float:
+    """Return how much the likely guesses agree with the best one: their mean IoU, by score."""
+    best = ranked[0]
+    total = weights = 0.0
+    for guess in ranked:
+        weight = max(0.0, guess.score - 0.5 * best.score) ** 2
+        shared = area[guess.parts & best.parts].sum() / area[guess.parts | best.parts].sum()
+        total += weight * float(shared)
+        weights += weight
+    return total / weights if weights else 1.0
