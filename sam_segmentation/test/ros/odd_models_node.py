@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sam_node` with models for tests: one that takes a given time, one whose device runs full."""
+"""`sam_node` with models for tests and benchmarks: instant, slow, out of memory, broken."""
 
 import time
 
@@ -55,6 +55,10 @@ class Broken(Whole):
         raise ZeroDivisionError('a bug')
 
 
+def load_instant(name, *, checkpoint, device):
+    return Whole(name)
+
+
 def load_slow(name, *, checkpoint, device):
     return Slow(name)
 
@@ -68,6 +72,6 @@ def load_broken(name, *, checkpoint, device):
 
 
 if __name__ == '__main__':
-    for model in ('slow', 'runs_full', 'broken'):
+    for model in ('instant', 'slow', 'runs_full', 'broken'):
         registry.register(model, f'odd_models_node:load_{model}')
     main()

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's side of ROS: it watches the camera and asks `sam_node`, as any other node would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic, perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rclpy
+from geometry_msgs.msg import Point
+from rclpy.qos import qos_profile_sensor_data
+from sam_segmentation.ros.conversions import (
+    array_to_image,
+    box_to_msg,
+    compressed_to_rgb,
+    stamp_to_ns,
+)
+from sensor_msgs.msg import CompressedImage
+from std_srvs.srv import Trigger
+from vision_msgs.msg import Point2D
+
+from sam_interfaces.msg import ObjectMask, ObjectMaskArray, Prompt
+from sam_interfaces.srv import SegmentEverything, SegmentRequest
+
+
+class DemoError(Exception):
+    """The demo cannot go on; says what is missing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """One camera frame with its ground truth.
+
+    Parameters
+    ----------
+    header : std_msgs/Header
+    image_rgb : array of uint8, shape (H, W, 3)
+    labels : array of uint16, shape (H, W)
+        The id of the object that each pixel shows, 0 for none.
+    names : dict of int to str
+        What each object is called.
+
+    """
+
+    header: Any
+    image_rgb: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.uint16]
+    names: dict[int, str]
+
+
+def labels_of(message: ObjectMaskArray) -> npt.NDArray[np.uint16]:
+    """Return the label image of a message, uint16 (H, W)."""
+    image = message.label_image
+    return np.frombuffer(image.data, np.uint16).reshape(image.height, image.width)
+
+
+class DemoClient:
+    """Collects frames with their ground truth and calls the services of `sam_node`."""
+
+    def __init__(self) -> None:
+        self._node = rclpy.create_node('sam_demo')
+        self._images: dict[int, CompressedImage] = {}
+        self._truths: dict[int, ObjectMaskArray] = {}
+        self.streamed: list[ObjectMaskArray] = []
+        listen = self._node.create_subscription
+        listen(
+            CompressedImage,
+            '/camera/color/image_raw/compressed',
+            lambda msg: self._images.__setitem__(stamp_to_ns(msg.header.stamp), msg),
+            qos_profile_sensor_data,
+        )
+        listen(
+            ObjectMaskArray,
+            '/camera/ground_truth',
+            lambda msg: self._truths.__setitem__(stamp_to_ns(msg.header.stamp), msg),
+            qos_profile_sensor_data,
+        )
+        listen(ObjectMaskArray, '/sam/objects', self.streamed.append, 5)
+        self._clicks = self._node.create_publisher(Point, '/sam/click', 1)
+        self._segment = self._node.create_client(SegmentRequest, '/sam/segment')
+        self._everything = self._node.create_client(SegmentEverything, '/sam/segment_everything')
+        self._clear = self._node.create_client(Trigger, '/sam/clear')
+
+    def until(self, condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> None:
+        """Wait for a condition; raises DemoError when it does not come."""
+        deadline = monotonic() + timeout_s
+        while not condition():
+            if monotonic() > deadline:
+                raise DemoError(f'{what}: nothing within {timeout_s:g} s')
+            rclpy.spin_once(self._node, timeout_sec=0.05)
+
+    def wait_for_node(self) -> None:
+        """Wait until `sam_node` offers its services."""
+        for client in (self._segment, self._everything, self._clear):
+            self.until(client.service_is_ready, f'service {client.srv_name}')
+
+    def shots(self, count: int) -> list[Shot]:
+        """Wait for `count` different frames with ground truth; return them in order of time."""
+        self.until(
+            lambda: len(self._images.keys() & self._truths.keys()) >= count,
+            f'{count} images on /camera/color/image_raw/compressed with ground truth',
+        )
+        stamps = sorted(self._images.keys() & self._truths.keys())
+        return [self._shot(self._images[stamp], self._truths[stamp]) for stamp in stamps]
+
+    def segment(
+        self, shot: Shot, prompts: list[Prompt], *, send_image: bool = False
+    ) -> tuple[list[ObjectMask], float]:
+        """Segment one object per prompt; return them, and how long it took [s].
+
+        The frame is named by its stamp, or sent along.
+        """
+        request = SegmentRequest.Request(prompts=prompts)
+        if send_image:
+            request.image = array_to_image(shot.image_rgb, 'rgb8', shot.header)
+        else:
+            request.stamp = shot.header.stamp
+        answer, seconds = self._ask(self._segment, request)
+        return answer.objects, seconds
+
+    def segment_everything(self, shot: Shot) -> tuple[ObjectMaskArray, float]:
+        """Segment everything in a frame; return it, and how long it took [s]."""
+        request = SegmentEverything.Request(stamp=shot.header.stamp)
+        answer, seconds = self._ask(self._everything, request)
+        return answer.objects, seconds
+
+    def click(self, x: float, y: float) -> tuple[ObjectMaskArray, float]:
+        """Click on the live image; return the first result on the stream, and its delay [s]."""
+        self.until(self._clicks.get_subscription_count, 'the node to listen for clicks')
+        self.streamed.clear()
+        begin = perf_counter()
+        self._clicks.publish(Point(x=x, y=y))
+        self.until(lambda: self.streamed, 'masks on /sam/objects')
+        result, seconds = self.streamed[0], perf_counter() - begin
+        self._ask(self._clear, Trigger.Request())
+        return result, seconds
+
+    def truth(self, stamp: Any) -> ObjectMaskArray | None:
+        """Return the ground truth of a frame, if it was seen."""
+        return self._truths.get(stamp_to_ns(stamp))
+
+    def close(self) -> None:
+        """Leave ROS."""
+        self._node.destroy_node()
+
+    def _ask(self, client: Any, request: Any) -> tuple[Any, float]:
+        """Call until it succeeds: a frame that is no longer buffered comes again with the loop."""
+        answer = None
+        deadline = monotonic() + 20.0
+        while monotonic() < deadline:
+            begin = perf_counter()
+            future = client.call_async(request)
+            self.until(future.done, f'answer of {client.srv_name}')
+            answer, seconds = future.result(), perf_counter() - begin
+            if answer.success:
+                return answer, seconds
+            if 'buffered' not in answer.message and 'no image' not in answer.message:
+                break
+            rclpy.spin_once(self._node, timeout_sec=0.1)
+        raise DemoError(f'{client.srv_name}: {answer.message if answer else "no answer"}')
+
+    def _shot(self, image: CompressedImage, truth: ObjectMaskArray) -> Shot:
+        names = {obj.id: obj.label for obj in truth.objects}
+        return Shot(image.header, compressed_to_rgb(image), labels_of(truth), names)
+
+
+def click_prompt(x: float, y: float) -> Prompt:
+    """Return a prompt of one point on the object."""
+    return Prompt(points=[Point2D(x=x, y=y)], labels=[1])
+
+
+def box_prompt(box_xyxy: tuple[float, float, float, float]) -> Prompt:
+    """Return a prompt of a box round the object."""
+    return Prompt(box=box_to_msg(box_xyxy))
