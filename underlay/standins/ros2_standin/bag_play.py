@@ -36,6 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--start-offset', type=_not_negative, default=0.0, help='start this far into the bag [s]'
     )
     parser.add_argument(
+        '-d',
+        '--delay',
+        type=_not_negative,
+        default=0.0,
+        help='wait before playing, each time [s]: subscriptions need a while to find the topics',
+    )
+    parser.add_argument(
         '--clock',
         type=_positive,
         nargs='?',
@@ -72,6 +79,7 @@ class _Player:
         self._reader = reader
         self._stop = stop
         self._loop: bool = args.loop
+        self._delay_s: float = args.delay
         self._start_ns = reader.start_time + round(args.start_offset * 1e9)
         self._clock = PlayClock(node, rate=args.rate, publish_hz=args.clock, stop=stop)
         connections = self._chosen(args.topics)
@@ -90,10 +98,12 @@ class _Player:
 
     def _play_once(self) -> bool:
         """Play the bag, and tell whether there was a message in it."""
+        self._stop.wait(self._delay_s)
         self._clock.start(self._start_ns)
         any_message = False
+        topics = {connection.topic for connection in self._connections}
         for connection, stamp_ns, data in read_ahead(
-            self._reader, self._connections, self._start_ns
+            str(self._reader.path), topics, self._start_ns
         ):
             any_message = True
             if self._clock.wait_until(stamp_ns):

@@ -4,7 +4,7 @@
 import contextlib
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
@@ -35,10 +35,8 @@ def open_bag(path: str) -> Iterator[Reader]:
         reader.close()
 
 
-def read_ahead(
-    reader: Reader, connections: Sequence[Connection], start_ns: int
-) -> Iterator[Message]:
-    """Return the messages of some connections from a time on, in the bag's order.
+def read_ahead(path: str, topics: Collection[str], start_ns: int) -> Iterator[Message]:
+    """Return the messages of some topics from a time on, in the bag's order.
 
     Raises
     ------
@@ -56,7 +54,9 @@ def read_ahead(
 
     def read() -> None:
         try:
-            with _bag_errors(str(reader.path)):
+            # Opened here, as what reads SQLite must stay in one thread.
+            with open_bag(path) as reader, _bag_errors(path):
+                connections = [c for c in reader.connections if c.topic in topics]
                 for message in reader.messages(connections, start=start_ns):
                     put(message)
                     if abandoned.is_set():

@@ -20,6 +20,7 @@ from ros2_standin.stopping import StopRequest
 
 # How often new topics are looked for.
 _DISCOVERY_S = 0.1
+_DRAIN_S = 2.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +74,7 @@ class _Recorder:
         self._writer = writer
         self._topics = topics
         self._seen: set[str] = set()
+        self._count = 0
 
     def record(self, stop: StopRequest) -> None:
         executor = SingleThreadedExecutor()
@@ -84,9 +86,19 @@ class _Recorder:
                 self._look_for_topics()
                 next_look = time.monotonic() + _DISCOVERY_S
             executor.spin_once(timeout_sec=_DISCOVERY_S / 2)
+        self._drain(executor)
         executor.shutdown()
         for topic in sorted(self._topics - self._seen):
             self._log.warning(f"nothing was published on '{topic}'")
+
+    def _drain(self, executor: SingleThreadedExecutor) -> None:
+        # What had arrived when asked to stop is still recorded, in a limited time.
+        deadline = time.monotonic() + _DRAIN_S
+        idle_rounds = 0
+        while idle_rounds < 3 and time.monotonic() < deadline:
+            count = self._count
+            executor.spin_once(timeout_sec=0.0)
+            idle_rounds = 0 if self._count > count else idle_rounds + 1
 
     def _look_for_topics(self) -> None:
         for topic, types in self._node.get_topic_names_and_types():
@@ -121,6 +133,7 @@ class _Recorder:
             # The moment of arrival; not all DDS implementations tell it.
             stamp_ns = info['received_timestamp'] or time.time_ns()
             self._writer.write(connection, stamp_ns, data)
+            self._count += 1
 
         self._node.create_subscription(
             kind, topic, write, subscription_qos([p.qos_profile for p in publishers]), raw=True

@@ -94,11 +94,11 @@ def test_wrong_shapes_are_errors():
 def test_start_of_python_loads_nothing_of_it():
     code = (
         'import sys; print([m for m in sys.modules if m.startswith("torch")],'
-        '[f.__name__ for f in sys.meta_path].count("TorchvisionFinder"))'
+        '"TorchvisionFinder" in [getattr(f, "__name__", "") for f in sys.meta_path])'
     )
     result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
 
-    assert result.stdout == '[] 1\n'
+    assert result.stdout == '[] True\n'
 
 
 def test_compiled_operators_are_left_alone():
