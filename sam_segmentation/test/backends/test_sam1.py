@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import gc
+import weakref
 from functools import partial
 
 import cv2
@@ -118,6 +120,17 @@ def test_several_embeddings_live_side_by_side(segmenter):
         together = segmenter.segment(embeddings[index], prompt)[0].logits
         assert np.array_equal(together, alone[index])
     assert not np.array_equal(alone[0], alone[1])
+
+
+def test_an_embedding_that_is_dropped_is_freed(segmenter):
+    embedding = segmenter.embed(textured_image((64, 48)))
+    segmenter.segment(embedding, Prompt([(9, 9)], [1]))
+    segmenter.segment_everything(embedding, EverythingOptions(points_per_side=1))
+    features = weakref.ref(embedding.data['features'])
+    assert features() is not None
+    del embedding
+    gc.collect()
+    assert features() is None
 
 
 @pytest.mark.parametrize('region_area', [0, 60])

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import gc
+import weakref
 from functools import partial
 from pathlib import Path
 
@@ -142,6 +144,17 @@ def test_several_embeddings_live_side_by_side(segmenter):
     assert not np.array_equal(alone[0], alone[1])
 
 
+def test_an_embedding_that_is_dropped_is_freed(segmenter):
+    embedding = segmenter.embed(textured_image((64, 48)))
+    segmenter.segment(embedding, Prompt([(9, 9)], [1]))
+    segmenter.segment_everything(embedding, EverythingOptions(points_per_side=1))
+    features = weakref.ref(embedding.data['_features']['image_embed'])
+    assert features() is not None
+    del embedding
+    gc.collect()
+    assert features() is None
+
+
 def official_everything(model, image):
     generator = SAM2AutomaticMaskGenerator(
         model,
@@ -220,6 +233,7 @@ def changed(source, folder, change):
         'torch.nn',
         'sam2.no_such.Thing',
         'torch.nn.functional.relu',
+        'sam2.utils.amg.MaskData',
         ['sam2.modeling.sam2_base.SAM2Base'],
     ],
 )

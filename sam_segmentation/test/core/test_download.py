@@ -3,6 +3,7 @@
 
 import fcntl
 import hashlib
+import random
 import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +18,7 @@ from sam_segmentation.core.download import download, main
 from sam_segmentation.core.errors import CheckpointError
 from sam_segmentation.core.transfer import Patience
 
-CONTENT = bytes(range(256)) * 4096  # 1 MiB
+CONTENT = random.Random(1).randbytes(1 << 20)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 HALF = len(CONTENT) // 2
 QUICK = Patience(timeout_s=0.2, attempts=4, pause_s=0.0)
