@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The launch files start what they say; sam_launch_test.py is their twin for launch_testing."""
+
+import os
+import signal
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+from drawing import click, scene
+from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
+from sam_segmentation.ros.conversions import array_to_image
+from sam_segmentation.ros.parameters import PARAMETERS
+from std_msgs.msg import Header
+
+from sam_interfaces.srv import SegmentRequest
+
+PACKAGE = Path(__file__).parent.parent
+
+
+def request():
+    image = array_to_image(scene(1), 'rgb8', Header())
+    return SegmentRequest.Request(image=image, prompts=[click(20, 20)])
+
+
+def parameter(ros, node, name):
+    client = ros.client(GetParameters, f'{node}/get_parameters')
+    [value] = ros.call(client, GetParameters.Request(names=[name])).values
+    return value
+
+
+def test_sam_launch_starts_the_node_in_its_namespace_and_stops_it(ros):
+    launch = ros.start(
+        'ros2', 'launch', 'sam_bringup', 'sam.launch.xml', 'namespace:=robot',
+        'image_topic:=/cam/image', 'device:=cpu',
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    segment = ros.client(SegmentRequest, '/robot/sam/segment')
+    assert ros.call(segment, request()).success
+    ros.until(lambda: ros.node.count_subscribers('/cam/image'), 'the node to listen to the camera')
+    assert parameter(ros, '/robot/sam', 'device').string_value == 'cpu'
+    launch.send_signal(signal.SIGINT)
+    output, _ = launch.communicate(timeout=20)
+    assert launch.returncode == 0, output
+    assert 'process has finished cleanly' in output
+
+
+def test_a_parameter_file_of_the_user_is_taken(ros, tmp_path):
+    file = tmp_path / 'mine.yaml'
+    file.write_text('/**:\n  ros__parameters:\n    points_per_side: 7\n')
+    ros.start('ros2', 'launch', 'sam_bringup', 'sam.launch.xml', f'params_file:={file}')
+    segment = ros.client(SegmentRequest, '/sam/segment')
+    assert ros.call(segment, request()).success
+    assert parameter(ros, '/sam', 'points_per_side').integer_value == 7
+
+
+def nodes_of(launch):
+    """Return the pids of the nodes that a launch has started."""
+    children = Path(f'/proc/{launch.pid}/task/{launch.pid}/children').read_text().split()
+    return [pid for pid in children if 'sam_node' in Path(f'/proc/{pid}/cmdline').read_text()]
+
+
+def test_the_node_comes_back_after_it_was_killed(ros):
+    launch = ros.start('ros2', 'launch', 'sam_bringup', 'sam.launch.xml')
+    segment = ros.client(SegmentRequest, '/sam/segment')
+    assert ros.call(segment, request()).success
+    [killed] = nodes_of(launch)
+    os.kill(int(killed), signal.SIGKILL)
+    ros.until(lambda: nodes_of(launch) not in ([], [killed]), 'the node to be started again')
+    # What is sent before the new node is discovered goes to the dead one only: ask until answered.
+    asked = []
+
+    def answered():
+        asked.append(segment.call_async(request()))
+        return any(future.done() for future in asked)
+
+    ros.until(answered, 'an answer of the new node')
+
+
+def test_the_parameter_file_names_every_parameter_with_its_default():
+    file = yaml.safe_load((PACKAGE / 'config' / 'sam.yaml').read_text())
+    defaults = {parameter.name: parameter.default for parameter in PARAMETERS}
+    assert file['/**']['ros__parameters'] == defaults
+
+
+def test_every_key_of_the_parameter_file_is_commented():
+    lines = (PACKAGE / 'config' / 'sam.yaml').read_text().splitlines()
+    for above, line in pairwise(lines):
+        if ': ' in line and not line.lstrip().startswith('#'):
+            assert above.lstrip().startswith('#'), f'no comment above {line.strip()!r}'
+
+
+def test_every_parameter_is_described_to_ros(ros):
+    ros.start_node('sam_segmentation.ros.sam_node')
+    names = [parameter.name for parameter in PARAMETERS]
+    listed = ros.call(ros.client(ListParameters, '/sam/list_parameters'), ListParameters.Request())
+    assert set(names) <= set(listed.result.names)
+    describe = ros.client(DescribeParameters, '/sam/describe_parameters')
+    described = ros.call(describe, DescribeParameters.Request(names=names)).descriptors
+    assert all(descriptor.description for descriptor in described)
+
+
+@pytest.mark.parametrize('name', ['sam.launch.xml', 'demo.launch.xml'])
+def test_launch_arguments_are_described(name):
+    shown = subprocess.run(
+        ['ros2', 'launch', 'sam_bringup', name, '--show-args'],
+        capture_output=True, text=True, timeout=60, check=True,
+    ).stdout  # fmt: skip
+    for argument in ('model', 'checkpoint', 'device'):
+        assert f"'{argument}':" in shown
+    assert 'no description given' not in shown
