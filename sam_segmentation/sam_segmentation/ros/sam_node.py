@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -185,6 +187,8 @@ def main() -> None:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # the ordinary ways to stop
     finally:
+        # Ctrl-C reaches a launched node twice: from the terminal and from launch.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if node is not None:
             node.close()
             node.destroy_node()

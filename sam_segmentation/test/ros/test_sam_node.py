@@ -352,6 +352,7 @@ def test_the_node_stops_when_told_to(ros):
     process = ros.start_node(NODE)
     ros.client(SegmentRequest, '/sam/segment')
     process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)  # as from a terminal and from launch
     assert process.wait(10) == 0
 
 
