@@ -146,8 +146,8 @@ def test_several_embeddings_live_side_by_side(segmenter):
 
 def test_an_embedding_that_is_dropped_is_freed(segmenter):
     embedding = segmenter.embed(textured_image((64, 48)))
-    segmenter.segment(embedding, Prompt([(9, 9)], [1]))
     segmenter.segment_everything(embedding, EverythingOptions(points_per_side=1))
+    segmenter.segment(embedding, Prompt([(9, 9)], [1]))
     features = weakref.ref(embedding.data['_features']['image_embed'])
     assert features() is not None
     del embedding
