@@ -21,16 +21,26 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from accuracy import MIN_OBJECT_PX, click_in
-from sam_segmentation.backends import grabcut_click, grabcut_constants, grabcut_net
+from sam_segmentation.backends import (
+    grabcut_click,
+    grabcut_constants,
+    grabcut_cut,
+    grabcut_net,
+)
 from sam_segmentation.backends import grabcut_frame as gf
 from sam_segmentation.backends.grabcut_net import Doubles, perceptron, sigmoid
 from sam_segmentation.backends.grabcut_regions import Regions, find_superpixels, pair_features
 from sam_segmentation.backends.grabcut_tree import merge
+from sam_segmentation.core.metrics import iou
 from sam_simulation.core.dataset import DEVELOPMENT_SEEDS, frames
 
 TARGET = Path(grabcut_constants.__file__)
 PURE_SHARE = 0.7
 EXTRA_CLICKS = 3
+# A guess of at least this IoU learns from the mask that GrabCut makes of it; others are hopeless.
+WORTH_CUTTING = 0.3
+QUICK_WINDOW_PX = 6000
+NONE_XY: Doubles = np.zeros((0, 2))
 HEADER = '''# SPDX-License-Identifier: Apache-2.0
 """Weights of the perceptrons in grabcut_net: inputs, hidden units, numbers row by row.
 
@@ -134,6 +144,7 @@ def main() -> None:
     """Fit stage after stage, each on what the stages before it make of the scenes."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    grabcut_cut.MAX_WINDOW_PX = QUICK_WINDOW_PX
     seeds = DEVELOPMENT_SEEDS[: int(sys.argv[1])] if len(sys.argv) > 1 else DEVELOPMENT_SEEDS
     scenes = [
         Scene(seed, frame.image_rgb, frame.labels)
@@ -185,7 +196,7 @@ def fit_scenes(scenes: list[Scene]) -> None:
             weights = np.minimum(scene.frame.parts.area / inside.sum(), 1.0)
             for _ in range(1 + EXTRA_CLICKS):
                 point = np.array([click_in(mask, rng)], float)
-                clicks.append((scene, inside, point))
+                clicks.append((scene, object_id, point))
                 features = grabcut_click.belonging_features(
                     scene.frame, scene.frame.parts_at(point)[0]
                 )
@@ -193,15 +204,23 @@ def fit_scenes(scenes: list[Scene]) -> None:
     fit('belonging', samples, units=12, epochs=20)
 
     samples = []
-    for scene, inside, point in clicks:
-        frame = scene.frame
+    known: dict[tuple[int, int, bytes], float] = {}
+    for scene, object_id, point in clicks:
+        frame, inside = scene.frame, scene.pixels[:, object_id]
         leaves = frame.parts_at(point)
         chance = grabcut_click.belonging(frame, leaves[0])
         parts = grabcut_click.candidates(frame, leaves, [], chance)
         features = grabcut_click.rank_features(frame, parts, chance, frame.to_working(point)[0])
         shared = parts @ inside
-        iou = shared / (inside.sum() + parts @ frame.parts.area - shared)
-        samples.append((features, iou, np.ones(len(iou))))
+        ious = shared / (inside.sum() + parts @ frame.parts.area - shared)
+        for index in np.flatnonzero(ious > WORTH_CUTTING):
+            key = scene.seed, object_id, parts[index].tobytes()
+            if key not in known:
+                rough = parts[index][frame.parts.labels]
+                mask = grabcut_cut.cut_rough(scene.image, rough, point, NONE_XY, None)
+                known[key] = iou(mask, scene.labels == object_id)
+            ious[index] = known[key]
+        samples.append((features, ious, np.ones(len(ious))))
     fit('rank', samples, units=8, epochs=40, squared=True)
 
 

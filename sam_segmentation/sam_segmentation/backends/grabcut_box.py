@@ -14,7 +14,7 @@ from sam_segmentation.core.scored_mask import ScoredMask
 
 # A mask that fits its box less than this makes us look for another one, which then must fit
 # better by this much.
-GOOD_FIT, BETTER_FIT = 0.9, 0.02
+GOOD_FIT, BETTER_FIT = 0.96, 0.02
 # Another mask starts from one of this many parts, and lies in the box to this share.
 STARTS = 4
 START_INSIDE, GUESS_INSIDE = 0.6, 0.7

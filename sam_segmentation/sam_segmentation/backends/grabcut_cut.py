@@ -18,7 +18,8 @@ Image = npt.NDArray[np.uint8]
 # A cut takes about 1.5 us per pixel of its window.
 MAX_WINDOW_PX = 20000
 MIN_MARGIN_PX = 6.0
-MARGIN_SHARE = 0.2
+# Round a rough mask, which may be too small; and round a box, which is not.
+ROUGH_MARGIN, BOX_MARGIN = 0.2, 0.06
 # What may still change lies this near the rough outline, in units of the root of its area.
 OUTER_SHARE, INNER_SHARE = 0.15, 0.1
 MIN_BAND_PX = 4.0
@@ -86,10 +87,10 @@ class Window:
         return whole
 
 
-def window_around(box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Window:
-    """Return a window that holds a box (pixel edges) and a margin, within the image."""
+def window_around(box_xyxy: BoxXyxy, image_wh: tuple[int, int], margin_share: float) -> Window:
+    """Return a window that holds a box (pixel edges) and a share of it more, in the image."""
     left, top, right, bottom = box_xyxy
-    margin = max(MIN_MARGIN_PX, MARGIN_SHARE * max(right - left, bottom - top))
+    margin = max(MIN_MARGIN_PX, margin_share * max(right - left, bottom - top))
     x0, y0 = (
         int(np.clip(low - margin, 0, size - 1))
         for low, size in zip((left, top), image_wh, strict=True)
@@ -124,7 +125,7 @@ def cut_rough(
     image_wh = image_rgb.shape[1], image_rgb.shape[0]
     scale = np.array(image_wh * 2) / (rough.shape[::-1] * 2)
     box = (np.array(mask_to_box(rough)) + 0.5) * scale - 0.5
-    window = window_around(_with_points(box, inside_xy), image_wh)
+    window = window_around(_with_points(box, inside_xy), image_wh, ROUGH_MARGIN)
     guess = window.sample(rough, image_wh)
     size = np.sqrt(max(1, np.count_nonzero(guess)))
     least = MIN_BAND_PX * float(window.scale_xy.min())
@@ -165,7 +166,7 @@ def cut_box(
 
     """
     image_wh = image_rgb.shape[1], image_rgb.shape[0]
-    window = window_around(_with_points(np.array(box_xyxy), inside_xy), image_wh)
+    window = window_around(_with_points(np.array(box_xyxy), inside_xy), image_wh, BOX_MARGIN)
     left, top, right, bottom = box_xyxy
     loose = left - slack_px, top - slack_px, right + slack_px, bottom + slack_px
     trimap = np.full(window.size_wh[::-1], cv2.GC_BGD, np.uint8)

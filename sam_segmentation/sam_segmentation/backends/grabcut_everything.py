@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sam_segmentation.backends.grabcut_click import Guess, guesses_of
+from sam_segmentation.backends.grabcut_click import Guess, belonging, guesses_of
 from sam_segmentation.backends.grabcut_cut import cut_rough
 from sam_segmentation.backends.grabcut_frame import Frame
-from sam_segmentation.backends.grabcut_net import Doubles
+from sam_segmentation.backends.grabcut_net import Doubles, sigmoid
 from sam_segmentation.core.masks import non_maximum_suppression, remove_small_regions
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import EverythingOptions
@@ -17,6 +17,10 @@ NONE_XY: Doubles = np.zeros((0, 2))
 SAME_OBJECT_IOU = 0.5
 # A mask that another one covers to this share is a piece of it.
 COVERED_SHARE = 0.8
+# Table and background are left out: what is an object with a lower chance than this.
+MIN_OBJECTNESS = 0.3
+# The chances between which a stable mask does not change.
+LENIENT, STRICT = 0.45, 0.55
 
 
 def find_everything(frame: Frame, options: EverythingOptions) -> list[ScoredMask]:
@@ -43,12 +47,15 @@ def _guesses(frame: Frame, options: EverythingOptions) -> list[Guess]:
     steps = (np.arange(side) + 0.5) / side
     grid = np.stack(np.meshgrid(steps * width, steps * height), axis=-1).reshape(-1, 2) - 0.5
     area = frame.parts.area
+    likely = sigmoid(frame.objectness)
     guesses = []
     for leaf in dict.fromkeys(frame.parts_at(grid)):
-        ranked = guesses_of(frame, [leaf], [])
-        best = ranked[0]
-        if best.score >= options.pred_iou_thresh and (
-            _stability(ranked, area) >= options.stability_score_thresh
+        best = guesses_of(frame, [leaf], [])[0]
+        weight = area * best.parts
+        if (
+            best.score >= options.pred_iou_thresh
+            and (weight * likely).sum() >= MIN_OBJECTNESS * weight.sum()
+            and _stability(frame, leaf) >= options.stability_score_thresh
         ):
             guesses.append(best)
     guesses.sort(key=lambda guess: -guess.score)
@@ -64,13 +71,7 @@ def _guesses(frame: Frame, options: EverythingOptions) -> list[Guess]:
     return kept
 
 
-def _stability(ranked: list[Guess], area: Doubles) -> float:
-    """Return how much the likely guesses agree with the best one: their mean IoU, by score."""
-    best = ranked[0]
-    total = weights = 0.0
-    for guess in ranked:
-        weight = max(0.0, guess.score - 0.5 * best.score) ** 2
-        shared = area[guess.parts & best.parts].sum() / area[guess.parts | best.parts].sum()
-        total += weight * float(shared)
-        weights += weight
-    return total / weights if weights else 1.0
+def _stability(frame: Frame, leaf: int) -> float:
+    """Return how little a click's mask changes with the chance that a part needs to be in it."""
+    chance, area = belonging(frame, leaf), frame.parts.area
+    return float(area[chance > STRICT].sum() / area[chance > LENIENT].sum())

@@ -78,13 +78,14 @@ def find_superpixels(small_rgb: npt.NDArray[np.uint8], cell_px: int) -> Regions:
     levels = smooth.astype(np.float32)
     lab = np.asarray(cv2.cvtColor(levels / 255.0, cv2.COLOR_RGB2Lab), np.float32)
     logs = cv2.log(levels + LOG_OFFSET).reshape(levels.shape)
-    intensity = logs.mean(axis=2)
+    intensity = (logs[..., 0] + logs[..., 1] + logs[..., 2]) / np.float32(3)
     chroma = logs - intensity[..., None]
-    light, colour = _gradient(lab[..., 0]), _gradient(lab[..., 1:])
+    light = _gradient(lab[..., 0].copy())
+    colour = _gradient(lab[..., 1].copy(), lab[..., 2].copy())
     maps = (
         light,
         colour,
-        _gradient(chroma) * LOG_UNIT,
+        _gradient(*(chroma[..., i].copy() for i in range(3))) * LOG_UNIT,
         _gradient(intensity) * LOG_UNIT,
         np.maximum(0.5 * light, colour),
     )
@@ -182,11 +183,14 @@ def pair_features(regions: Regions) -> Doubles:
     )
 
 
-def _gradient(channels: Floats) -> Floats:
-    across = cv2.Scharr(channels, cv2.CV_32F, 1, 0, scale=1 / 32).reshape(channels.shape)
-    down = cv2.Scharr(channels, cv2.CV_32F, 0, 1, scale=1 / 32).reshape(channels.shape)
-    squared = across * across + down * down
-    return np.sqrt(squared.sum(axis=2) if squared.ndim == 3 else squared)
+def _gradient(*channels: Floats) -> Floats:
+    """Return the length of the gradients of all channels together, each (h, w)."""
+    squared = np.zeros_like(channels[0])
+    for channel in channels:
+        for dx, dy in ((1, 0), (0, 1)):
+            slope = cv2.Scharr(channel, cv2.CV_32F, dx, dy, scale=1 / 32).reshape(channel.shape)
+            squared += slope * slope
+    return np.sqrt(squared)
 
 
 def _flood(smooth: npt.NDArray[np.uint8], gradient: Floats, cell_px: int) -> Ints:
@@ -227,19 +231,19 @@ def _commonness(colours: Doubles, area: Doubles, *, widths: tuple[float, ...]) -
 
 
 def _touching(labels: Ints, maps: tuple[Floats, ...], count: int) -> tuple[Ints, Doubles, Doubles]:
-    keys, found = [], []
-    stacked = np.stack(maps, axis=2)
-    for one, other in (
-        ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
-        ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
-    ):
-        a, b = labels[one], labels[other]
-        differ = np.nonzero(a != b)
-        low, high = np.minimum(a[differ], b[differ]), np.maximum(a[differ], b[differ])
-        keys.append(low * count + high)
-        found.append(np.maximum(stacked[one][differ], stacked[other][differ]))
-    unique, inverse = np.unique(np.concatenate(keys), return_inverse=True)
-    values = np.concatenate(found).astype(np.float64)
+    width = labels.shape[1]
+    flat, levels = labels.ravel(), [level.ravel() for level in maps]
+    rows, columns = np.nonzero(labels[:, :-1] != labels[:, 1:])
+    beside = rows * width + columns
+    below = np.flatnonzero(labels[:-1] != labels[1:])
+    one = np.concatenate([beside, below])
+    other = np.concatenate([beside + 1, below + width])
+    low, high = np.minimum(flat[one], flat[other]), np.maximum(flat[one], flat[other])
+    unique, inverse = np.unique(low * count + high, return_inverse=True)
     length = np.bincount(inverse, minlength=len(unique)).astype(np.float64)
-    edges = grouped_mean(values, np.ones(len(values)), inverse, len(unique))
-    return np.stack([unique // count, unique % count], axis=1), length, edges
+    values = [
+        np.bincount(inverse, np.maximum(level[one], level[other]), len(unique)) / length
+        for level in levels
+    ]
+    pairs = np.stack([unique // count, unique % count], axis=1)
+    return pairs, length, np.stack(values, axis=1)
