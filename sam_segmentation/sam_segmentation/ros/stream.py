@@ -71,6 +71,7 @@ class Stream:
         self.processed = 0
         self.error = ''
         self.latency_s = 0.0
+        self._done: tuple[Frame, tuple[Standing, ...]] | None = None
         self._node = node
         self._on_change = on_change
         self._camera_info: CameraInfo | None = None
@@ -121,31 +122,39 @@ class Stream:
 
         """
         standing = self.standing
-        if not standing:
+        # A frame that came while an earlier one was picked up is offered a second time.
+        if not standing or self._done == (frame, standing):
             return
+        self._done = (frame, standing)
         image_rgb = frame.image_rgb
         self.error = ''
+        usable = self._usable(standing, (image_rgb.shape[1], image_rgb.shape[0]))
+        answers = engine.segment(
+            frame,
+            lambda: image_rgb,
+            [entry.prompt for entry in usable],
+            refine_rounds=parameters.value(self._node, 'refine_rounds'),
+        )
+        threshold = parameters.value(self._node, 'confidence_threshold')
         found = [
-            (entry, mask)
-            for entry in standing
-            if (mask := self._segment(entry, frame, engine)) is not None
+            (entry, best)
+            for entry, [best, *_] in zip(usable, answers, strict=True)
+            if best.score >= threshold
         ]
         self.processed += 1
         self._publish(frame, image_rgb, found, engine.segmenter.name)
 
-    def _segment(self, entry: Standing, frame: Frame, engine: Engine) -> ScoredMask | None:
-        try:
-            [[best, *_]] = engine.segment(
-                frame,
-                lambda: frame.image_rgb,
-                [entry.prompt],
-                refine_rounds=parameters.value(self._node, 'refine_rounds'),
-            )
-        except PromptError as error:
-            self._refuse(error)
-            return None
-        low = best.score < parameters.value(self._node, 'confidence_threshold')
-        return None if low else best
+    def _usable(self, standing: tuple[Standing, ...], size_wh: tuple[int, int]) -> list[Standing]:
+        """Return the prompts that lie in the image; the others are told of."""
+        usable = []
+        for entry in standing:
+            try:
+                entry.prompt.check_fits(size_wh)
+            except PromptError as error:
+                self._refuse(error)
+            else:
+                usable.append(entry)
+        return usable
 
     def _publish(
         self, frame: Frame, image_rgb: Any, found: list[tuple[Standing, ScoredMask]], model: str
