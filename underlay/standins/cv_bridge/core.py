@@ -78,7 +78,7 @@ class CvBridge:
         message.is_bigendian = cvim.dtype.byteorder == '>' or (
             cvim.dtype.byteorder == '=' and sys.byteorder == 'big'
         )
-        message.data = _byte_array(cvim)
+        _append_bytes(message.data, cvim)
         message.step = len(message.data) // message.height if message.height else 0
         return message
 
@@ -117,7 +117,9 @@ class CvBridge:
             _, data = cv2.imencode(f'.{dst_format}', cvim)
         except cv2.error as error:
             raise CvBridgeError(str(error)) from error
-        return CompressedImage(format=dst_format, data=_byte_array(data))
+        message = CompressedImage(format=dst_format)
+        _append_bytes(message.data, data)
+        return message
 
     def encoding_to_dtype_with_channels(self, encoding: str) -> tuple[str, int]:
         """Return the NumPy type's name and the number of channels of an encoding."""
@@ -125,11 +127,10 @@ class CvBridge:
         return np.dtype(parsed.dtype).name, parsed.channels
 
 
-def _byte_array(values: Array) -> 'array.array[int]':
-    # Assigned as it is to a message's data, where an ndarray would be checked byte by byte.
-    data = array.array('B')
-    data.frombytes(np.ascontiguousarray(values).data.cast('B') if values.size else b'')
-    return data
+def _append_bytes(data: 'array.array[int]', values: Array) -> None:
+    # To the message's own array: what is assigned to the field is copied number by number.
+    if values.size:
+        data.frombytes(np.ascontiguousarray(values).data.cast('B'))
 
 
 def _read(message: Image) -> Array:
