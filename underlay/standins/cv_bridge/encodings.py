@@ -51,7 +51,7 @@ _NAMED = {
     for bits in (8, 16)
 }
 _NAMED |= {name: Encoding(name, name, 'uint8', 2) for name in ('yuv422', 'yuv422_yuy2')}
-# One letter fewer than `\d+` would allow: OpenCV has at most 512 channels.
+# At most three digits: OpenCV has no more than 512 channels.
 _GENERIC = re.compile(r'(8U|8S|16U|16S|32S|32F|64F)(?:C([1-9][0-9]{0,2}))?')
 
 
