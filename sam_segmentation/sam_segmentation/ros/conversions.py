@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from array import array
+from io import BytesIO
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
 from builtin_interfaces.msg import Time
 from cv_bridge import CvBridge, CvBridgeError
 from sensor_msgs.msg import CompressedImage, Image
@@ -58,11 +60,7 @@ def check_image(msg: Image, encodings: dict[str, int] = BYTES_PER_PIXEL) -> None
         )
     if not (msg.width and msg.height):
         raise ImageError(f'the image is {msg.width} x {msg.height} px; give it a size')
-    if msg.width * msg.height > MAX_IMAGE_PIXELS:
-        raise ImageError(
-            f'the image is {msg.width} x {msg.height} px; at most {MAX_IMAGE_PIXELS:,} pixels '
-            'are accepted: scale it down'
-        )
+    _check_size(msg.width, msg.height)
     row = msg.width * encodings[msg.encoding]
     if msg.step < row:
         raise ImageError(
@@ -98,8 +96,10 @@ def compressed_to_rgb(msg: CompressedImage) -> npt.NDArray[np.uint8]:
     """Return a compressed image (JPEG, PNG, ...) as uint8 (H, W, 3) in RGB; raises ImageError."""
     if not len(msg.data):
         raise ImageError('the compressed image holds no data; send a JPEG or PNG')
+    data = np.frombuffer(msg.data, np.uint8)
+    _check_compressed_size(data)
     try:
-        bgr = cv2.imdecode(np.frombuffer(msg.data, np.uint8), cv2.IMREAD_COLOR)
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise ImageError(f'the compressed image ({msg.format!r}) is unusable: {error}') from error
     if bgr is None:
@@ -206,3 +206,26 @@ def object_to_detection(obj: ObjectMask, header: Header) -> Detection2D:
 
 def _uint8(pixels: Any) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(pixels, np.uint8)
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_IMAGE_PIXELS:
+        raise ImageError(
+            f'the image is {width} x {height} px; at most {MAX_IMAGE_PIXELS:,} pixels are '
+            'accepted: scale it down'
+        )
+
+
+def _check_compressed_size(data: npt.NDArray[np.uint8]) -> None:
+    """Read the size from the file's header: a few bytes can unpack to gigabytes."""
+    try:
+        with PIL.Image.open(BytesIO(data.tobytes())) as header:
+            width, height = header.size
+    except PIL.Image.DecompressionBombError as error:
+        raise ImageError(f'the compressed image is too large: {error}; scale it down') from error
+    except (PIL.UnidentifiedImageError, OSError) as error:
+        raise ImageError(
+            f'{len(data)} bytes of compressed image cannot be decoded ({error}); send a whole '
+            'JPEG or PNG'
+        ) from error
+    _check_size(width, height)

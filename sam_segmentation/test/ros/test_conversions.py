@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every encoding is converted rightly or refused by name; nothing is read past its end."""
 
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -116,6 +119,15 @@ def test_compressed_image_is_rgb():
 def test_damaged_compressed_image_is_refused(data):
     with pytest.raises(ImageError):
         conversions.compressed_to_rgb(CompressedImage(format='jpeg', data=data))
+
+
+@pytest.mark.parametrize('size', [(12_000, 12_000), (60_000, 60_000)])
+def test_compressed_image_that_would_unpack_to_gigabytes_is_refused(size):
+    png = bytearray(cv2.imencode('.png', RGB)[1].tobytes())
+    png[16:24] = struct.pack('>II', *size)
+    png[29:33] = struct.pack('>I', zlib.crc32(png[12:29]))
+    with pytest.raises(ImageError, match='scale it down'):
+        conversions.compressed_to_rgb(CompressedImage(format='png', data=bytes(png)))
 
 
 def test_box_survives_the_round_trip():
