@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from array import array
 from io import BytesIO
 from typing import Any
 
@@ -167,16 +166,13 @@ def mask_to_msg(mask: npt.NDArray[np.bool_], header: Header) -> Image:
 def array_to_image(pixels: npt.NDArray[Any], encoding: str, header: Header) -> Image:
     """Return pixels, (H, W) or (H, W, C), as an image message of the machine's byte order."""
     height, width = pixels.shape[:2]
-    data = array('B')
-    data.frombytes(np.ascontiguousarray(pixels).tobytes())
-    return Image(
-        header=header,
-        height=height,
-        width=width,
-        encoding=encoding,
-        step=len(data) // height,
-        data=data,
+    packed = np.ascontiguousarray(pixels).data.cast('B')
+    msg = Image(
+        header=header, height=height, width=width, encoding=encoding, step=len(packed) // height
     )
+    # In place: handed to the constructor, the data would be copied byte by byte.
+    msg.data.frombytes(packed)
+    return msg
 
 
 def object_to_msg(
