@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sam_segmentation.backends.grabcut_click import propose
+from sam_segmentation.backends.grabcut_frame import prepare
 from sam_segmentation.core.errors import CheckpointError, DeviceError, PromptError
 from sam_segmentation.core.metrics import iou
 from sam_segmentation.core.segmenter import EverythingOptions
@@ -93,6 +95,27 @@ def test_a_click_beside_the_object_takes_that_part_away(segmenter):
     upper[60:] = False
     prompt = Prompt([(50, 50), (50, 72)], [1, 0])
     assert iou(segmenter.segment(embedding, prompt)[0].mask, upper) > 0.85
+
+
+def test_neighbouring_clicks_are_both_obeyed_in_a_large_object(segmenter):
+    embedding = segmenter.embed(np.full((500, 700, 3), 90, np.uint8))
+    mask = segmenter.segment(embedding, Prompt([(350, 250), (351, 250)], [1, 0]))[0].mask
+    assert mask[250, 350]
+    assert not mask[250, 351]
+
+
+def test_every_guess_holds_what_was_clicked_on_and_not_what_was_clicked_beside():
+    image, _ = scene()
+    image[:60, :80][image[:60, :80, 0] > 180] = (40, 150, 60)
+    frame = prepare(image)
+    on, beside = np.array([(50.0, 50.0)]), np.array([(50.0, 72.0), (5.0, 5.0)])
+    leaf, barred = frame.parts_at(on)[0], frame.parts_at(beside)
+    assert leaf not in barred
+    guesses = propose(frame, on, beside)
+    assert len(guesses) > 1
+    for guess in guesses:
+        assert guess.parts[leaf]
+        assert not guess.parts[barred].any()
 
 
 def test_points_count_within_a_box(segmenter, embedded):
@@ -184,7 +207,9 @@ def test_a_sliver_of_a_box_gives_an_answer(segmenter, embedded, box):
 
 
 def test_the_same_prompt_gives_the_same_bits_in_any_order_and_process(segmenter, tmp_path):
-    image, _ = scene()
+    # Soft noise, since on clean colours GrabCut ends the same from any random start.
+    noise = np.random.default_rng(0).normal(0, 1, (120, 160, 3))
+    image = np.clip(128 + 200 * cv2.GaussianBlur(noise, (0, 0), 4), 0, 255).astype(np.uint8)
     np.save(tmp_path / 'image.npy', image)
     prompts = [
         Prompt([(50, 60)], [1]),
@@ -193,9 +218,9 @@ def test_the_same_prompt_gives_the_same_bits_in_any_order_and_process(segmenter,
     ]
     embedding = segmenter.embed(image)
     first = [segmenter.segment(embedding, prompt)[0] for prompt in prompts]
-    cv2.setRNGSeed(12345)
     again = segmenter.embed(image)
-    for prompt, expected in zip(prompts[::-1], first[::-1], strict=True):
+    for prompt, expected in zip(prompts[::-1] * 5, first[::-1] * 5, strict=True):
+        cv2.randu(np.zeros(7, np.uint8), 0, 9)
         answer = segmenter.segment(again, prompt)[0]
         assert (answer.mask == expected.mask).all()
         assert answer.score == expected.score

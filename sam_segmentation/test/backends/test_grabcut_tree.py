@@ -42,6 +42,8 @@ def test_everything_that_touches_ends_in_one_root(grid):
         assert sizes[0] == 1
         assert sizes[-1] == regions.count
         assert all(leaf in tree.leaves(node) for node in chain)
+        heights = tree.height[chain].tolist()
+        assert heights == sorted(heights)
 
 
 @settings(deadline=None)
