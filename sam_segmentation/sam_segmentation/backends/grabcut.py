@@ -59,12 +59,6 @@ class GrabCutSegmenter(Segmenter):
     def __init__(self, name: str = 'grabcut') -> None:
         self.name = name
 
-    def segment_everything(
-        self, embedding: Embedding, options: EverythingOptions
-    ) -> list[ScoredMask]:
-        """Find every object without a prompt; largest area first."""
-        return find_everything(embedding.data, options)
-
     def _embed(self, image_rgb: npt.NDArray[np.uint8]) -> Frame:
         return prepare(image_rgb)
 
@@ -101,6 +95,11 @@ class GrabCutSegmenter(Segmenter):
             )
             for guess in (_distinct(frame, guesses) if multimask else guesses[:1])
         ]
+
+    def _segment_everything(
+        self, embedding: Embedding, options: EverythingOptions
+    ) -> list[ScoredMask]:
+        return find_everything(embedding.data, options)
 
 
 def _distinct(frame: Frame, guesses: Sequence[Guess]) -> list[Guess]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from sam_segmentation.backends.torch_device import free_cache, on_device
-from sam_segmentation.core.errors import ImageError, PromptError, SamError
+from sam_segmentation.core.errors import PromptError, SamError
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import Embedding, EverythingOptions, Segmenter
@@ -56,36 +56,6 @@ class TorchSegmenter(Segmenter):
         self._predictor = predictor
         self._logits_side = logits_side
 
-    def segment_everything(
-        self, embedding: Embedding, options: EverythingOptions
-    ) -> list[ScoredMask]:
-        """Find every object without a prompt; largest area first.
-
-        This is the official automatic mask generator, on the embedding that exists already.
-
-        Raises
-        ------
-        DeviceError
-            If the device runs out of memory.
-
-        """
-        if embedding.model != self.name:
-            raise ImageError(
-                f'the embedding was made by {embedding.model!r}, not by {self.name!r}; embed anew'
-            )
-        width, height = embedding.size_wh
-        batch = _MAX_BATCH_PIXELS // (width * height * _MASKS_PER_POINT)
-        with self._restored(embedding) as predictor:
-            generator = self._generator(
-                predictor.model, options, max(1, min(_POINTS_PER_BATCH, batch))
-            )
-            generator.predictor = _Embedded(predictor, embedding.data)
-            # Only its shape is looked at, since the embedding is there.
-            blank = np.broadcast_to(np.uint8(0), (height, width, 3))
-            found = generator.generate(blank)
-        masks = [ScoredMask(one['segmentation'], one['predicted_iou']) for one in found]
-        return sorted(masks, key=lambda mask: mask.area, reverse=True)
-
     def close(self) -> None:
         """Free the model's memory; the segmenter cannot be used afterwards."""
         self._predictor = None
@@ -125,6 +95,22 @@ class TorchSegmenter(Segmenter):
             ScoredMask(masks[i].astype(bool), float(scores[i]), low_resolution[i].copy())
             for i in np.argsort(-scores, kind='stable')
         ]
+
+    def _segment_everything(
+        self, embedding: Embedding, options: EverythingOptions
+    ) -> list[ScoredMask]:
+        # The official automatic mask generator, on the embedding that exists already.
+        width, height = embedding.size_wh
+        batch = _MAX_BATCH_PIXELS // (width * height * _MASKS_PER_POINT)
+        with self._restored(embedding) as predictor:
+            generator = self._generator(
+                predictor.model, options, max(1, min(_POINTS_PER_BATCH, batch))
+            )
+            generator.predictor = _Embedded(predictor, embedding.data)
+            # Only its shape is looked at, since the embedding is there.
+            blank = np.broadcast_to(np.uint8(0), (height, width, 3))
+            found = generator.generate(blank)
+        return [ScoredMask(one['segmentation'], one['predicted_iou']) for one in found]
 
     def _low_resolution(self, prompt: Prompt) -> npt.NDArray[np.float32] | None:
         if prompt.mask is not None:

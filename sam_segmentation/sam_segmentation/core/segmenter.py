@@ -155,10 +155,7 @@ class Segmenter(ABC):
             If the device runs out of memory.
 
         """
-        if embedding.model != self.name:
-            raise ImageError(
-                f'the embedding was made by {embedding.model!r}, not by {self.name!r}; embed anew'
-            )
+        self._check_own(embedding)
         if not 0 <= refine_rounds <= MAX_REFINE_ROUNDS:
             raise PromptError(f'refine_rounds is {refine_rounds}; give 0 to {MAX_REFINE_ROUNDS}')
         if prompt.text:
@@ -171,14 +168,40 @@ class Segmenter(ABC):
             masks = [self._refined(embedding, prompt, mask) for mask in masks]
         return sorted(masks, key=lambda mask: mask.score, reverse=True)
 
-    @abstractmethod
     def segment_everything(
         self, embedding: Embedding, options: EverythingOptions
     ) -> list[ScoredMask]:
-        """Find every object without a prompt; largest area first."""
+        """Find every object without a prompt.
+
+        Parameters
+        ----------
+        embedding : Embedding
+            From this model's `embed`.
+        options : EverythingOptions
+
+        Returns
+        -------
+        list of ScoredMask
+            Largest area first.
+
+        Raises
+        ------
+        DeviceError
+            If the device runs out of memory.
+
+        """
+        self._check_own(embedding)
+        masks = self._segment_everything(embedding, options)
+        return sorted(masks, key=lambda mask: mask.area, reverse=True)
 
     def close(self) -> None:  # noqa: B027  (most models have nothing to free)
         """Free the model's memory; the segmenter cannot be used afterwards."""
+
+    def _check_own(self, embedding: Embedding) -> None:
+        if embedding.model != self.name:
+            raise ImageError(
+                f'the embedding was made by {embedding.model!r}, not by {self.name!r}; embed anew'
+            )
 
     def _refined(self, embedding: Embedding, prompt: Prompt, mask: ScoredMask) -> ScoredMask:
         if not mask.area:
@@ -198,3 +221,9 @@ class Segmenter(ABC):
         self, embedding: Embedding, prompt: Prompt, multimask: bool
     ) -> Sequence[ScoredMask]:
         """Answer a checked prompt, best first."""
+
+    @abstractmethod
+    def _segment_everything(
+        self, embedding: Embedding, options: EverythingOptions
+    ) -> Sequence[ScoredMask]:
+        """Find every object in an image of this model's, in any order."""

@@ -26,7 +26,7 @@ class Whole(Segmenter):
     def _segment(self, embedding, prompt, multimask):
         return [ScoredMask(np.ones(embedding.data, bool), 0.9)]
 
-    def segment_everything(self, embedding, options):
+    def _segment_everything(self, embedding, options):
         return list(self._segment(embedding, None, False))
 
 
