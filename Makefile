@@ -29,7 +29,7 @@ lint: $(BUILD_READY) ## Style and types
 	ruff check . && mypy && bash -n scripts/setup.sh
 
 bench: $(BUILD_READY) ## Measure accuracy, speed and load; tables, and JSON in build/bench/
-	@$(IN_WORKSPACE) for name in accuracy node; do python benchmarks/$$name.py; done
+	@$(IN_WORKSPACE) for name in accuracy node; do python -W ignore benchmarks/$$name.py; done
 
 bench-gpu: ## Measure the models on a GPU: torch and the models' packages, no ROS
 	@if [[ -x .venv/bin/python ]]; then python=.venv/bin/python; else python=python3; fi; \

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node's life: its states, its stream, its diagnostics, and what it survives."""
 
+import pickle
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from drawing import click, scene
@@ -21,6 +23,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sam_segmentation.ros.conversions import array_to_image, box_to_msg, mask_from_msg
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from small_models import write_small_sam2
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
@@ -73,11 +76,11 @@ def state(ros):
     return ros.call(ros.client(GetState, '/sam/get_state'), GetState.Request()).current_state.label
 
 
-def set_model(ros, model):
+def set_parameter(ros, name, text):
     client = ros.client(SetParameters, '/sam/set_parameters')
-    value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=model)
+    value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=text)
     answer = ros.call(
-        client, SetParameters.Request(parameters=[Parameter(name='model', value=value)])
+        client, SetParameters.Request(parameters=[Parameter(name=name, value=value)])
     )
     return answer.results[0].successful
 
@@ -116,12 +119,12 @@ def test_states_load_and_free_the_model(ros):
     assert change_state(ros, Transition.TRANSITION_CLEANUP)
     assert state(ros) == 'unconfigured'
     # Another model, which is not there; then back to one that is.
-    assert set_model(ros, 'sam_vit_q')
+    assert set_parameter(ros, 'model', 'sam_vit_q')
     assert not change_state(ros, Transition.TRANSITION_CONFIGURE)
     message = ros.call(segment, request()).message
     assert "unknown model 'sam_vit_q'" in message
     assert 'sam2.1_hiera_tiny' in message
-    assert set_model(ros, 'grabcut')
+    assert set_parameter(ros, 'model', 'grabcut')
     assert change_state(ros, Transition.TRANSITION_CONFIGURE)
     assert change_state(ros, Transition.TRANSITION_ACTIVATE)
     assert ros.call(segment, request()).success
@@ -144,6 +147,33 @@ def test_a_start_that_fails_is_told_and_survived(ros, parameters, reason):
     assert reason in answer.message
     diagnosis(ros, reason, DiagnosticStatus.ERROR)
     assert process.poll() is None
+
+
+class Malicious:
+    """Unpickled carelessly, it leaves a file behind."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), 'w')
+
+
+def test_no_bad_checkpoint_is_loaded_and_none_runs_code(ros, tmp_path):
+    good = write_small_sam2(tmp_path, image_size=128, embed_dim=16)[1].read_bytes()
+    (tmp_path / 'truncated.pt').write_bytes(good[: len(good) // 2])
+    torch.save({'model': {'some.other.weight': torch.zeros(3)}}, tmp_path / 'other.pt')
+    torch.save(Malicious(tmp_path / 'pwned'), tmp_path / 'malicious.pt')
+    (tmp_path / 'malicious.pkl').write_bytes(pickle.dumps(Malicious(tmp_path / 'pwned')))
+    ros.start_node(NODE, autostart=False, model='sam2.1_hiera_tiny')
+    segment = ros.client(SegmentRequest, '/sam/segment')
+    for name in ('missing.pt', 'truncated.pt', 'other.pt', 'malicious.pt', 'malicious.pkl'):
+        assert set_parameter(ros, 'checkpoint', str(tmp_path / name))
+        assert not change_state(ros, Transition.TRANSITION_CONFIGURE)
+        answer = ros.call(segment, request())
+        assert not answer.success
+        assert str(tmp_path / name) in answer.message
+    assert not (tmp_path / 'pwned').exists()
 
 
 def test_a_parameter_out_of_its_range_is_refused_by_name(ros):
