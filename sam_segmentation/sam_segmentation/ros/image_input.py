@@ -10,7 +10,6 @@ from time import monotonic
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -24,6 +23,11 @@ from sam_segmentation.ros.conversions import (
     image_to_rgb,
     stamp_to_ns,
 )
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ModuleNotFoundError:  # as Humble calls it
+    from rclpy.qos_event import SubscriptionEventCallbacks
 
 TRANSPORTS = ('raw', 'compressed')
 

@@ -4,9 +4,13 @@
 import os
 import stat
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+# Where a ROS 2 is installed, the stand-ins are not, and there is nothing to test.
+collect_ignore_glob = [] if find_spec('ros2_standin') else ['test_*.py']
 
 PROBE = f"""#!{sys.executable}
 import json, os, sys, yaml
