@@ -32,7 +32,8 @@ class Engine:
 
     Parameters
     ----------
-    segmenter : Segmenter
+    load : callable
+        Returns the segmenter; called once, in the worker's thread.
     cache_size : int
         Of how many images the embedding is kept.
     max_pending : int
@@ -40,9 +41,15 @@ class Engine:
     on_stream_error : callable
         Told what a job of the stream raised.
 
+    Raises
+    ------
+    Exception
+        What `load` raises.
+
     Attributes
     ----------
     worker : Worker
+    segmenter : Segmenter
     model_times_s : deque of float
         How long the model took for the last images [s].
 
@@ -50,15 +57,22 @@ class Engine:
 
     def __init__(
         self,
-        segmenter: Segmenter,
+        load: Callable[[], Segmenter],
         *,
         cache_size: int,
         max_pending: int,
         on_stream_error: Callable[[Exception], None],
     ) -> None:
-        self.segmenter = segmenter
-        self.cache = EmbeddingCache(segmenter, cache_size)
         self.worker = Worker(max_pending, on_stream_error)
+        try:
+            # OpenMP keeps threads for every thread that it was used from. Once there are more of
+            # them than cores it no longer lets them spin, which cost 10 % of a prompt on 2 cores:
+            # so torch is used from the worker's thread alone, for loading, too.
+            self.segmenter = self.worker.submit(load).result()
+        except BaseException:
+            self.worker.stop()
+            raise
+        self.cache = EmbeddingCache(self.segmenter, cache_size)
         self.model_times_s: deque[float] = deque(maxlen=30)
 
     def segment(

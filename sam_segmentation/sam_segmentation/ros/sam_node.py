@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -50,22 +51,24 @@ class SamNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model."""
+        load = partial(
+            load_segmenter,
+            parameters.value(self, 'model'),
+            checkpoint=parameters.value(self, 'checkpoint') or None,
+            device=parameters.value(self, 'device'),
+        )
         try:
-            segmenter = load_segmenter(
-                parameters.value(self, 'model'),
-                checkpoint=parameters.value(self, 'checkpoint') or None,
-                device=parameters.value(self, 'device'),
+            self._engine = Engine(
+                load,
+                cache_size=parameters.value(self, 'embedding_cache_size'),
+                max_pending=parameters.value(self, 'max_pending_requests'),
+                on_stream_error=self._on_stream_error,
             )
         except SamError as error:
             return self._fail(error)
-        self._engine = Engine(
-            segmenter,
-            cache_size=parameters.value(self, 'embedding_cache_size'),
-            max_pending=parameters.value(self, 'max_pending_requests'),
-            on_stream_error=self._on_stream_error,
-        )
         self._stream = Stream(self, self._offer)
         self._enter('inactive')
+        segmenter = self._engine.segmenter
         self.get_logger().info(f'{segmenter.name} is loaded on {segmenter.device}')
         return super().on_configure(state)
 

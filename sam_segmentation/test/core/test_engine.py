@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames, embeddings and prompts meet in the engine: each image is embedded once."""
 
+from threading import active_count, get_ident
+
 import numpy as np
 import pytest
 from sam_segmentation.core.camera import project
@@ -38,7 +40,7 @@ class Counting(Segmenter):
 
 @pytest.fixture
 def engine():
-    engine = Engine(Counting(), cache_size=2, max_pending=2, on_stream_error=print)
+    engine = Engine(Counting, cache_size=2, max_pending=2, on_stream_error=print)
     yield engine
     engine.close()
 
@@ -74,6 +76,29 @@ def test_the_bad_prompt_of_several_is_named(engine):
         engine.segment('a', lambda: IMAGE, [CLICK, outside])
     with pytest.raises(PromptError, match=r'^point'):
         engine.segment('a', lambda: IMAGE, [outside])
+
+
+def test_the_model_is_loaded_in_the_thread_that_runs_it():
+    threads = []
+
+    class Threads(Counting):
+        def __init__(self):
+            threads.append(get_ident())
+
+        def _embed(self, image_rgb):
+            threads.append(get_ident())
+
+    engine = Engine(Threads, cache_size=1, max_pending=1, on_stream_error=print)
+    engine.worker.submit(lambda: engine.segment('a', lambda: IMAGE, [CLICK])).result(10)
+    engine.close()
+    assert threads[0] == threads[1] != get_ident()
+
+
+def test_what_loading_raises_is_raised_and_leaves_no_thread():
+    before = active_count()
+    with pytest.raises(ZeroDivisionError):
+        Engine(lambda: 1 / 0, cache_size=1, max_pending=1, on_stream_error=print)
+    assert active_count() == before
 
 
 def frame(stamp_ns):
