@@ -232,7 +232,7 @@ def overload() -> list[Figure]:
 
         def flooded() -> bool:
             nonlocal sent
-            if time.perf_counter() - begin >= sent / OVERLOAD_HZ:
+            while sent < OVERLOAD_FRAMES and time.perf_counter() - begin >= sent / OVERLOAD_HZ:
                 image.header.stamp = ros.node.get_clock().now().to_msg()
                 publisher.publish(image)
                 sent += 1
