@@ -19,7 +19,7 @@ help: ## Show this list
 
 demo: $(BUILD_READY) ## Segment objects in the recorded scene; pictures in demo_output/
 	@begin=$$(date +%s); $(IN_WORKSPACE) ros2 run sam_bringup demo --output demo_output; \
-	echo "demo: $$(( $$(date +%s) - begin )) s; $$(cat .venv/.ready $(BUILD_READY) | paste -sd ' ')"
+	echo "took: demo $$(( $$(date +%s) - begin )) s; set-up once: $$(cat .venv/.ready $(BUILD_READY) | paste -sd ',')"
 
 test: lint ## Lint, types and all tests
 	@$(IN_WORKSPACE) python -m pytest

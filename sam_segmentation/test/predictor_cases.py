@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from sam_segmentation import Embedding, Prompt, ScoredMask, Segmenter
 
@@ -91,3 +92,43 @@ def check_telling(answer: ScoredMask) -> None:
     assert 0.005 < answer.mask.mean() < 0.995
     assert answer.logits is not None
     assert answer.logits.min() < -1 < 1 < answer.logits.max()
+
+
+class EqualsTheOfficialPredictor:
+    """What holds for each backend; its module has the fixtures `segmenter` and `both_sides`."""
+
+    side: int
+    low_resolution: staticmethod
+
+    @pytest.mark.parametrize('multimask', [False, True])
+    @pytest.mark.parametrize('kind', PROMPTS)
+    def test_each_prompt_is_answered_as_by_the_official_predictor(
+        self, segmenter, both_sides, kind, multimask
+    ):
+        embedding, predictor = both_sides
+        prompt = make_prompt(kind, embedding.size_wh, self.side)
+        logits = self.low_resolution(prompt)
+        check_same(segmenter, embedding, predictor, prompt, logits, multimask=multimask)
+
+    @pytest.mark.parametrize('rounds', [1, 3])
+    def test_refining_feeds_the_logits_back(self, segmenter, both_sides, rounds):
+        embedding, predictor = both_sides
+        prompt = make_prompt('points', embedding.size_wh, self.side)
+        refined = segmenter.segment(embedding, prompt, refine_rounds=rounds)[0]
+        logits = None
+        for _ in range(rounds + 1):
+            mask, _, logits = ask_official(predictor, prompt, logits, multimask=False)[0]
+        assert np.array_equal(refined.mask, mask)
+        assert np.abs(refined.logits - logits).max() <= TOLERANCE
+        once = segmenter.segment(embedding, prompt)[0]
+        assert not np.array_equal(once.logits, refined.logits)
+
+    def test_several_embeddings_live_side_by_side(self, segmenter):
+        prompt = Prompt(box_xyxy=(40, 30, 150, 100))
+        images = [textured_image((200, 160), seed) for seed in range(3)]
+        alone = [segmenter.segment(segmenter.embed(image), prompt)[0].logits for image in images]
+        embeddings = [segmenter.embed(image) for image in images]
+        for index in (2, 0, 1, 0):
+            together = segmenter.segment(embeddings[index], prompt)[0].logits
+            assert np.array_equal(together, alone[index])
+        assert not np.array_equal(alone[0], alone[1])

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 import torch
 from predictor_cases import (
-    PROMPTS,
     SIZES_WH,
-    TOLERANCE,
-    ask_official,
+    EqualsTheOfficialPredictor,
     check_same,
     make_prompt,
     textured_image,
@@ -64,16 +62,9 @@ def low_resolution(prompt):
     return logits
 
 
-@pytest.mark.parametrize('multimask', [False, True])
-@pytest.mark.parametrize('kind', PROMPTS)
-def test_each_prompt_is_answered_as_by_the_official_predictor(
-    segmenter, both_sides, kind, multimask
-):
-    embedding, predictor = both_sides
-    prompt = make_prompt(kind, embedding.size_wh, SIDE)
-    check_same(
-        segmenter, embedding, predictor, prompt, low_resolution(prompt), multimask=multimask
-    )
+class TestSam1(EqualsTheOfficialPredictor):
+    side = SIDE
+    low_resolution = staticmethod(low_resolution)
 
 
 def test_the_official_size_is_answered_as_by_the_official_predictor(tmp_path, monkeypatch):
@@ -95,31 +86,6 @@ def test_the_official_size_is_answered_as_by_the_official_predictor(tmp_path, mo
     predictor.set_image(image)
     prompt = make_prompt('box and points', (640, 480), 256)
     check_same(segmenter, segmenter.embed(image), predictor, prompt, None, multimask=True)
-
-
-@pytest.mark.parametrize('rounds', [1, 3])
-def test_refining_feeds_the_logits_back(segmenter, both_sides, rounds):
-    embedding, predictor = both_sides
-    prompt = make_prompt('points', embedding.size_wh, SIDE)
-    refined = segmenter.segment(embedding, prompt, refine_rounds=rounds)[0]
-    logits = None
-    for _ in range(rounds + 1):
-        mask, _, logits = ask_official(predictor, prompt, logits, multimask=False)[0]
-    assert np.array_equal(refined.mask, mask)
-    assert np.abs(refined.logits - logits).max() <= TOLERANCE
-    once = segmenter.segment(embedding, prompt)[0]
-    assert not np.array_equal(once.logits, refined.logits)
-
-
-def test_several_embeddings_live_side_by_side(segmenter):
-    prompt = Prompt(box_xyxy=(40, 30, 150, 100))
-    images = [textured_image((200, 160), seed) for seed in range(3)]
-    alone = [segmenter.segment(segmenter.embed(image), prompt)[0].logits for image in images]
-    embeddings = [segmenter.embed(image) for image in images]
-    for index in (2, 0, 1, 0):
-        together = segmenter.segment(embeddings[index], prompt)[0].logits
-        assert np.array_equal(together, alone[index])
-    assert not np.array_equal(alone[0], alone[1])
 
 
 def test_an_embedding_that_is_dropped_is_freed(segmenter):
