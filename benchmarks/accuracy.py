@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from report import Figure, at_least, write
+
 from sam_segmentation.core.masks import mask_to_box
 from sam_segmentation.core.metrics import boundary_f1, iou
 from sam_segmentation.core.prompt import Prompt

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from accuracy import MIN_OBJECT_PX, click_in
+
 from sam_segmentation.backends import (
     grabcut_click,
     grabcut_constants,

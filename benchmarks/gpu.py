@@ -94,6 +94,7 @@ def build_random(name: str) -> Any:
 
         return sam_model_registry[name.removeprefix('sam_')]()
     from sam2.build_sam import build_sam2
+
     from sam_segmentation.backends.sam2_config import config_path
 
     path = config_path(name)

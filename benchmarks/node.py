@@ -26,14 +26,14 @@ from geometry_msgs.msg import Point  # noqa: E402
 from rclpy.executors import ExternalShutdownException  # noqa: E402
 from rclpy.qos import qos_profile_sensor_data  # noqa: E402
 from report import Figure, at_least, at_most, write  # noqa: E402
-from sam_segmentation.core.scored_mask import ScoredMask  # noqa: E402
-from sam_segmentation.ros.conversions import array_to_image, object_to_msg  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
 from conftest import Ros, own_domain  # noqa: E402
 from sam_interfaces.msg import ObjectMaskArray, Prompt  # noqa: E402
 from sam_interfaces.srv import SegmentRequest  # noqa: E402
+from sam_segmentation.core.scored_mask import ScoredMask  # noqa: E402
+from sam_segmentation.ros.conversions import array_to_image, object_to_msg  # noqa: E402
 
 NODE = 'sam_segmentation.ros.sam_node'
 ODD_MODELS = ROOT / 'sam_segmentation' / 'test' / 'ros' / 'odd_models_node.py'
@@ -120,6 +120,7 @@ def overhead() -> list[Figure]:
 def many_prompts() -> list[Figure]:
     """Twenty prompts on one frame, against a node that embeds for each, in one run."""
     import torch
+
     from sam_segmentation.backends import sam2
 
     name = 'sam2.1_hiera_small'
@@ -192,6 +193,7 @@ def point_of(prompt: Prompt) -> tuple[np.ndarray, np.ndarray]:
 def bare_node(name: str, checkpoint: str) -> None:
     """Answer /bare by the official decoder alone, with one mask that is ready."""
     import torch
+
     from sam_segmentation.backends import sam2
 
     rclpy.init()

@@ -20,10 +20,6 @@ import numpy as np
 import numpy.typing as npt
 import rclpy
 from rclpy.utilities import remove_ros_args
-from sam_segmentation.core.masks import BoxXyxy, mask_to_box
-from sam_segmentation.core.metrics import iou
-from sam_segmentation.core.overlay import draw_overlay
-from sam_segmentation.ros.conversions import mask_from_msg
 
 from sam_bringup.demo_client import (
     DemoClient,
@@ -34,6 +30,10 @@ from sam_bringup.demo_client import (
     labels_of,
 )
 from sam_interfaces.msg import ObjectMask
+from sam_segmentation.core.masks import BoxXyxy, mask_to_box
+from sam_segmentation.core.metrics import iou
+from sam_segmentation.core.overlay import draw_overlay
+from sam_segmentation.ros.conversions import mask_from_msg
 
 # What the demo must reach, mean over the objects of the recorded scene.
 GOALS = {'click': 0.75, 'box': 0.85, 'everything': 0.5, 'live click': 0.6, 'sequence': 0.8}

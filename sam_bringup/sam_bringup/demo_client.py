@@ -13,18 +13,18 @@ import numpy.typing as npt
 import rclpy
 from geometry_msgs.msg import Point
 from rclpy.qos import qos_profile_sensor_data
-from sam_segmentation.ros.conversions import (
-    array_to_image,
-    box_to_msg,
-    compressed_to_rgb,
-    stamp_to_ns,
-)
 from sensor_msgs.msg import CompressedImage
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Point2D
 
 from sam_interfaces.msg import ObjectMask, ObjectMaskArray, Prompt
 from sam_interfaces.srv import SegmentEverything, SegmentRequest
+from sam_segmentation.ros.conversions import (
+    array_to_image,
+    box_to_msg,
+    compressed_to_rgb,
+    stamp_to_ns,
+)
 
 
 class DemoError(Exception):

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from drawing import click, scene
 from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
-from sam_segmentation.ros.conversions import array_to_image
-from sam_segmentation.ros.parameters import PARAMETERS
 from std_msgs.msg import Header
 
 from sam_interfaces.srv import SegmentRequest
+from sam_segmentation.ros.conversions import array_to_image
+from sam_segmentation.ros.parameters import PARAMETERS
 
 PACKAGE = Path(__file__).parent.parent
 

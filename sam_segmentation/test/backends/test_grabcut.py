@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from sam_segmentation import Prompt, load_segmenter
 from sam_segmentation.backends.grabcut_click import propose
 from sam_segmentation.backends.grabcut_frame import prepare
 from sam_segmentation.core.errors import CheckpointError, DeviceError, PromptError
 from sam_segmentation.core.metrics import iou
 from sam_segmentation.core.segmenter import EverythingOptions
-
-from sam_segmentation import Prompt, load_segmenter
 
 SIZE_WH = (160, 120)
 DISC = (50, 60, 22)

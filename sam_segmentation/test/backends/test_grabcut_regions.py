@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
+
 from sam_segmentation.backends.grabcut_regions import (
     CENTRE,
     CHROMA,

@@ -2,6 +2,7 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sam_segmentation.backends.grabcut_regions import Regions
 from sam_segmentation.backends.grabcut_tree import connected, merge
 

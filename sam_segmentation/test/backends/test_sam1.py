@@ -14,13 +14,13 @@ from predictor_cases import (
     make_prompt,
     textured_image,
 )
-from sam_segmentation.backends import sam1
-from sam_segmentation.core.errors import ImageError, PromptError, SamError
 from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 from segment_anything.build_sam import _build_sam
 from small_models import build_small_sam1, enliven, write_small_sam1
 
 from sam_segmentation import EverythingOptions, Prompt, load_segmenter
+from sam_segmentation.backends import sam1
+from sam_segmentation.core.errors import ImageError, PromptError, SamError
 
 SIDE = 64  # a quarter of the small model's input
 

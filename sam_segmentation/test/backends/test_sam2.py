@@ -24,11 +24,11 @@ from predictor_cases import (
 from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
 from sam2.build_sam import build_sam2
 from sam2.sam2_image_predictor import SAM2ImagePredictor
-from sam_segmentation.backends import sam2
-from sam_segmentation.core.errors import CheckpointError
 from small_models import enliven, write_small_sam2
 
 from sam_segmentation import EverythingOptions, Prompt, load_segmenter
+from sam_segmentation.backends import sam2
+from sam_segmentation.core.errors import CheckpointError
 
 IMAGE_SIZE = 256
 SIDE = IMAGE_SIZE // 4

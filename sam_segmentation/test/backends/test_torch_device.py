@@ -5,11 +5,11 @@ import weakref
 import pytest
 import torch
 from predictor_cases import textured_image
-from sam_segmentation.backends.torch_device import on_device, pick_device
-from sam_segmentation.core.errors import DeviceError
 from small_models import write_small_sam1
 
 from sam_segmentation import Prompt, load_segmenter
+from sam_segmentation.backends.torch_device import on_device, pick_device
+from sam_segmentation.core.errors import DeviceError
 
 
 def pretend_gpus(monkeypatch, count):

@@ -8,13 +8,13 @@ import pytest
 import torch
 import yaml
 from sam2.modeling.backbones.hieradet import Hiera
-from sam_segmentation.backends.sam2_config import config_path
-from sam_segmentation.backends.torch_weights import looks_like, read_state_dict
-from sam_segmentation.core.errors import CheckpointError
 from segment_anything import sam_model_registry
 from small_models import write_small_sam1, write_small_sam2
 
 from sam_segmentation import load_segmenter
+from sam_segmentation.backends.sam2_config import config_path
+from sam_segmentation.backends.torch_weights import looks_like, read_state_dict
+from sam_segmentation.core.errors import CheckpointError
 
 
 @pytest.fixture(scope='module')

@@ -4,12 +4,12 @@ import json
 import os
 
 import pytest
+
+from sam_segmentation import model_names
 from sam_segmentation.core import checkpoints
 from sam_segmentation.core.catalogue import CATALOGUE, KnownCheckpoint
 from sam_segmentation.core.checkpoints import file_digest, pin_path, resolve_checkpoint
 from sam_segmentation.core.errors import CheckpointError
-
-from sam_segmentation import model_names
 
 WEIGHTS = b'weights' * 1000
 DIGEST = hashlib.sha256(WEIGHTS).hexdigest()

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
+
 from sam_segmentation.core import download as download_module
 from sam_segmentation.core import transfer
 from sam_segmentation.core.catalogue import CATALOGUE, KnownCheckpoint

@@ -5,6 +5,7 @@ from threading import active_count, get_ident
 
 import numpy as np
 import pytest
+
 from sam_segmentation.core.camera import project
 from sam_segmentation.core.embedding_cache import EmbeddingCache
 from sam_segmentation.core.engine import Engine

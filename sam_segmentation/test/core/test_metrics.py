@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+
 from sam_segmentation.core.metrics import boundary_f1, dice, iou
 
 MEASURES = [iou, dice, lambda mask, truth: boundary_f1(mask, truth, 1.0)]

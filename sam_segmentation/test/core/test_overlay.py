@@ -3,6 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+
 from sam_segmentation.core.overlay import colour_of, draw_overlay
 
 GREY = np.full((40, 60, 3), 100, np.uint8)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
+
 from sam_segmentation.core.errors import PromptError, SamError
 from sam_segmentation.core.prompt import Prompt
 

@@ -2,10 +2,10 @@
 import sys
 
 import pytest
-from sam_segmentation.core import registry
-from sam_segmentation.core.errors import SamError, UnknownModelError
 
 from sam_segmentation import load_segmenter, model_names
+from sam_segmentation.core import registry
+from sam_segmentation.core.errors import SamError, UnknownModelError
 
 
 def test_an_unknown_name_lists_the_known():

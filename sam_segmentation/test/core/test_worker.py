@@ -4,6 +4,7 @@
 from threading import Event
 
 import pytest
+
 from sam_segmentation.core.worker import BusyError, Worker
 
 

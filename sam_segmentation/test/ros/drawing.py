@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from sam_segmentation.ros.conversions import box_to_msg, mask_to_msg
 from std_msgs.msg import Header
 from vision_msgs.msg import Point2D
 
 from sam_interfaces.msg import Prompt
+from sam_segmentation.ros.conversions import box_to_msg, mask_to_msg
 
 SIZE_WH = (160, 120)
 

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import torch
+
 from sam_segmentation.backends.torch_device import on_device
 from sam_segmentation.core import registry
 from sam_segmentation.core.scored_mask import ScoredMask

@@ -6,11 +6,11 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from drawing import click, scene
 from rclpy.qos import qos_profile_sensor_data
-from sam_segmentation.ros.conversions import array_to_image
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from sam_interfaces.srv import SegmentRequest
+from sam_segmentation.ros.conversions import array_to_image
 
 NODE = 'sam_segmentation.ros.sam_node'
 

@@ -6,12 +6,6 @@ import pytest
 from builtin_interfaces.msg import Time
 from drawing import SIZE_WH, click, random_prompt, scene
 from rclpy.qos import qos_profile_sensor_data
-from sam_segmentation.ros.conversions import (
-    array_to_image,
-    box_to_msg,
-    mask_from_msg,
-    prompt_from_msg,
-)
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Point2D
@@ -19,6 +13,12 @@ from vision_msgs.msg import Point2D
 from sam_interfaces.msg import Prompt
 from sam_interfaces.srv import SegmentEverything, SegmentRequest
 from sam_segmentation import EverythingOptions, load_segmenter
+from sam_segmentation.ros.conversions import (
+    array_to_image,
+    box_to_msg,
+    mask_from_msg,
+    prompt_from_msg,
+)
 
 NODE = 'sam_segmentation.ros.sam_node'
 BUFFERED = 6

@@ -11,7 +11,6 @@ from drawing import click, scene
 from geometry_msgs.msg import Point, PointStamped
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from running_node import NODE, Camera, diagnosis, request
-from sam_segmentation.ros.conversions import array_to_image, box_to_msg, mask_from_msg
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
@@ -20,6 +19,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithP
 from sam_interfaces.msg import ObjectMaskArray
 from sam_interfaces.srv import SegmentRequest
 from sam_segmentation import Prompt, load_segmenter
+from sam_segmentation.ros.conversions import array_to_image, box_to_msg, mask_from_msg
 
 ODD_MODELS = Path(__file__).parent / 'odd_models_node.py'
 

@@ -16,10 +16,10 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sam_segmentation.core.errors import SamError
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from sam_interfaces.msg import ObjectMaskArray
+from sam_segmentation.core.errors import SamError
 from sam_simulation.core.camera import orbit
 from sam_simulation.core.renderer import MAX_SIDE, MIN_SIDE, Renderer
 from sam_simulation.core.tabletop import DEFAULT_SEED, MAX_OBJECTS, Tabletop

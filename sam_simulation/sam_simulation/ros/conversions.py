@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from builtin_interfaces.msg import Time
-from sam_segmentation.core.masks import mask_to_box
-from sam_segmentation.ros.conversions import array_to_image, box_to_msg
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from sam_interfaces.msg import ObjectMask, ObjectMaskArray
+from sam_segmentation.core.masks import mask_to_box
+from sam_segmentation.ros.conversions import array_to_image, box_to_msg
 from sam_simulation.core.rgbd_frame import RgbdFrame
 from sam_simulation.core.tabletop import Tabletop
 

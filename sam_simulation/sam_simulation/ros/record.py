@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sam_segmentation.core.errors import SamError
 from tqdm import tqdm
 
+from sam_segmentation.core.errors import SamError
 from sam_simulation.core.camera import orbit
 from sam_simulation.core.renderer import MAX_SIDE, MIN_SIDE, Renderer
 from sam_simulation.core.tabletop import DEFAULT_SEED, MAX_OBJECTS, Tabletop

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from sam_segmentation.core.errors import SamError
 from sam_simulation.core import gl
 from sam_simulation.core.errors import RenderingError

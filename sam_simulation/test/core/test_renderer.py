@@ -6,6 +6,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+
 from sam_simulation.core import renderer as renderer_module
 from sam_simulation.core.camera import orbit, random_view
 from sam_simulation.core.dataset import frames

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
+
 from sam_simulation.core.dataset import DEVELOPMENT_SEEDS, HELD_OUT_SEEDS
 from sam_simulation.core.shapes import CLASS_NAMES, make_shape
 from sam_simulation.core.tabletop import MAX_OBJECTS, MIN_OBJECTS, Tabletop

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
+
 from sam_simulation.core.camera import Intrinsics, look_at, orbit, random_view
 
 SIZE_WH = (64, 48)

@@ -2,6 +2,7 @@
 import cv2
 import numpy as np
 import pytest
+
 from sam_simulation.core.camera import Intrinsics
 from sam_simulation.core.rgbd_frame import RgbdFrame
 from sam_simulation.core.tabletop import Tabletop

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import rclpy
 from rclpy.qos import qos_profile_sensor_data
-from sam_simulation.ros.camera_node import CameraNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from sam_interfaces.msg import ObjectMaskArray
+from sam_simulation.ros.camera_node import CameraNode
 
 TOPICS = {
     '/camera/color/camera_info': CameraInfo,

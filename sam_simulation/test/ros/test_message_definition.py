@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+
 from sam_simulation.ros.message_definition import (
     SEPARATOR,
     make_typestore,

@@ -8,14 +8,14 @@ import yaml
 from rclpy.serialization import deserialize_message
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from sensor_msgs.msg import CameraInfo, CompressedImage
+
+from sam_interfaces.msg import ObjectMaskArray
 from sam_simulation.core.camera import orbit
 from sam_simulation.core.errors import RenderingError
 from sam_simulation.core.renderer import Renderer
 from sam_simulation.core.tabletop import DEFAULT_SEED, Tabletop
 from sam_simulation.ros import record
-from sensor_msgs.msg import CameraInfo, CompressedImage
-
-from sam_interfaces.msg import ObjectMaskArray
 
 TYPES = {
     '/camera/color/camera_info': CameraInfo,
