@@ -48,7 +48,9 @@ class Ros:
         self._processes.append(process)
         return process
 
-    def start_node(self, module: str, **parameters: Any) -> subprocess.Popen[str]:
+    def start_node(
+        self, module: str, *, stderr: int | None = None, **parameters: Any
+    ) -> subprocess.Popen[str]:
         """Start a Python node by its module, with parameters."""
         arguments = [
             part
@@ -58,7 +60,8 @@ class Ros:
                 f'{name}:={str(value).lower() if value in (True, False) else value}',
             )
         ]
-        return self.start(sys.executable, '-m', module, '--ros-args', *arguments)
+        command = (sys.executable, '-m', module, '--ros-args', *arguments)
+        return self.start(*command, stderr=stderr)
 
     def until(self, condition: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S) -> Any:
         """Spin until a condition holds, and return what it returned."""

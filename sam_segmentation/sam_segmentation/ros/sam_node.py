@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-import signal
 from functools import partial
 
-import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
@@ -18,6 +15,7 @@ from sam_segmentation.core.registry import load_segmenter
 from sam_segmentation.ros import parameters
 from sam_segmentation.ros.diagnostics import Diagnostics, Health
 from sam_segmentation.ros.image_input import ImageInput
+from sam_segmentation.ros.run_node import run_node
 from sam_segmentation.ros.services import Services
 from sam_segmentation.ros.stream import Stream
 
@@ -45,8 +43,8 @@ class SamNode(LifecycleNode):
         Diagnostics(self, self._health)
 
     def start(self) -> None:
-        """Configure and activate, as far as it goes; what failed is logged and in diagnostics."""
-        if self.trigger_configure() == SUCCESS:
+        """Configure and activate, unless a lifecycle manager does; a failure is in diagnostics."""
+        if parameters.value(self, 'autostart') and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -176,24 +174,7 @@ class SamNode(LifecycleNode):
 
 def main() -> None:
     """Run the node until it is told to stop."""
-    rclpy.init()
-    node = None
-    try:
-        node = SamNode()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        if parameters.value(node, 'autostart'):
-            node.start()
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass  # the ordinary ways to stop
-    finally:
-        # Ctrl-C reaches a launched node twice: from the terminal and from launch.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if node is not None:
-            node.close()
-            node.destroy_node()
-        rclpy.try_shutdown()
+    run_node(SamNode, SamNode.start)
 
 
 if __name__ == '__main__':

@@ -143,12 +143,21 @@ def test_a_bug_in_a_model_is_answered_and_survived(ros):
         assert 'internal error' in ros.call(segment, request()).message
 
 
-def test_the_node_stops_when_told_to(ros):
-    process = ros.start_node(NODE)
-    ros.client(SegmentRequest, '/sam/segment')
+@pytest.mark.parametrize('told', range(8))
+def test_the_node_stops_when_told_to(ros, told):
+    process = ros.start_node(NODE, stderr=subprocess.PIPE)
+    # Sooner and later: while it starts, when its services are there, and when it spins.
+    if told % 2:
+        segment = ros.client(SegmentRequest, '/sam/segment')
+        if told > 4:
+            ros.call(segment, request())
+    else:
+        ros.until(lambda: 'sam' in ros.node.get_node_names(), 'the node to appear')
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)  # as from a terminal and from launch
-    assert process.wait(10) == 0
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 0, errors
+    assert 'Traceback' not in errors
 
 
 def test_the_node_starts_without_torch(ros):

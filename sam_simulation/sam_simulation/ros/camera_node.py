@@ -8,10 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import qos_profile_sensor_data
@@ -20,6 +18,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from sam_interfaces.msg import ObjectMaskArray
 from sam_segmentation.core.errors import SamError
+from sam_segmentation.ros.run_node import run_node
 from sam_simulation.core.camera import orbit
 from sam_simulation.core.renderer import MAX_SIDE, MIN_SIDE, Renderer
 from sam_simulation.core.tabletop import DEFAULT_SEED, MAX_OBJECTS, Tabletop
@@ -78,9 +77,8 @@ class CameraNode(Node):
         self.get_logger().info(f'scene {seed}: {names}; {size_wh[0]} x {size_wh[1]} px')
 
     def close(self) -> None:
-        """Free the renderer, then the node."""
+        """Free the renderer."""
         self._renderer.close()
-        self.destroy_node()
 
     def _parameter(
         self, name: str, default: Any, description: str, low: Any = None, high: Any = None
@@ -118,19 +116,10 @@ class CameraNode(Node):
 
 def main() -> None:
     """Run the node until it is told to stop."""
-    rclpy.init()
     try:
-        node = CameraNode()
+        run_node(CameraNode)
     except (SamError, ParameterException) as error:
-        rclpy.try_shutdown()
         sys.exit(f'camera_node: {error}')
-    try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass  # the usual ways to be told to stop
-    finally:
-        node.close()
-        rclpy.try_shutdown()
 
 
 if __name__ == '__main__':
