@@ -98,5 +98,6 @@ def test_a_frame_is_rendered_only_if_somebody_subscribed(ros, monkeypatch):
         with pytest.raises(RuntimeError, match='rendered'):
             camera._publish_frame()
         camera.close()
+        camera.destroy_node()
     finally:
         rclpy.try_shutdown()
