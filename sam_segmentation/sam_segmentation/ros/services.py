@@ -36,7 +36,6 @@ from sam_segmentation.ros.conversions import (
     stamp_to_ns,
 )
 
-MAX_LABELS = 65535
 
 
 class Services:
@@ -119,7 +118,6 @@ class Services:
         masks, size_wh = await self._run(
             engine, lambda: engine.segment_everything(key(), image_rgb, options)
         )
-        masks = masks[:MAX_LABELS]
         response.objects = self._everything_msg(masks, size_wh, header, engine.segmenter.name)
         response.message = f'{len(masks)} objects by {engine.segmenter.name}'
 
