@@ -37,7 +37,6 @@ from sam_segmentation.ros.conversions import (
 )
 
 
-
 class Services:
     """`~/segment` and `~/segment_everything`.
 
