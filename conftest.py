@@ -29,6 +29,7 @@ class Ros:
         self.environment = {**os.environ, 'ROS_DOMAIN_ID': str(domain)}
         self.domain = domain
         self._processes: list[subprocess.Popen[str]] = []
+        self._met: set[str] = set()
         self._context = rclpy.Context()
         self._context.init(domain_id=domain)
         self.node = rclpy.create_node('test_client', context=self._context)
@@ -73,10 +74,37 @@ class Ros:
         return result
 
     def client(self, service_type: Any, name: str) -> Any:
-        """Return a client once its service is there."""
+        """Return a client once its service is there and has answered this process."""
         client = self.node.create_client(service_type, name)
         self.until(client.service_is_ready, f'service {name}')
+        self._meet(name.rpartition('/')[0])
         return client
+
+    def _meet(self, node: str) -> None:
+        """Wait until a node has discovered this process.
+
+        A client sees a service before the service sees the client; what is answered in between
+        is lost ('client will not receive response'). So something harmless is asked first, again
+        and again, of the parameters that every node has.
+        """
+        from rcl_interfaces.srv import GetParameters
+
+        if not node or node in self._met:
+            return
+        client = self.node.create_client(GetParameters, f'{node}/get_parameters')
+        self.until(client.service_is_ready, f'parameters of {node}')
+        asked: list[Any] = []
+        next_at = time.monotonic()
+
+        def answered() -> bool:
+            nonlocal next_at
+            if time.monotonic() >= next_at:
+                next_at = time.monotonic() + 0.5
+                asked.append(client.call_async(GetParameters.Request()))
+            return any(future.done() for future in asked)
+
+        self.until(answered, f'an answer of {node}', timeout_s=60)
+        self._met.add(node)
 
     def call(self, client: Any, request: Any, timeout_s: float = TIMEOUT_S) -> Any:
         """Call a service and return its answer."""

@@ -147,10 +147,11 @@ def test_a_bug_in_a_model_is_answered_and_survived(ros):
 def test_the_node_stops_when_told_to(ros, told):
     process = ros.start_node(NODE, stderr=subprocess.PIPE)
     # Sooner and later: while it starts, when its services are there, and when it spins.
-    if told % 2:
-        segment = ros.client(SegmentRequest, '/sam/segment')
-        if told > 4:
-            ros.call(segment, request())
+    if told > 4:
+        ros.call(ros.client(SegmentRequest, '/sam/segment'), request())
+    elif told % 2:
+        segment = ros.node.create_client(SegmentRequest, '/sam/segment')
+        ros.until(segment.service_is_ready, 'the service to appear')
     else:
         ros.until(lambda: 'sam' in ros.node.get_node_names(), 'the node to appear')
     process.send_signal(signal.SIGINT)
