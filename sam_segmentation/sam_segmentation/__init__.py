@@ -3,17 +3,25 @@
 
 from sam_segmentation.core.errors import SamError
 from sam_segmentation.core.prompt import Prompt
-from sam_segmentation.core.registry import load_segmenter, model_names
+from sam_segmentation.core.registry import load_segmenter, load_tracker, model_names
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import Embedding, EverythingOptions, Segmenter
+from sam_segmentation.core.tracked_mask import ObjectState, TrackedMask
+from sam_segmentation.core.tracker import Tracker
+from sam_segmentation.core.tracker_options import TrackerOptions
 
 __all__ = [
     'Embedding',
     'EverythingOptions',
+    'ObjectState',
     'Prompt',
     'SamError',
     'ScoredMask',
     'Segmenter',
+    'TrackedMask',
+    'Tracker',
+    'TrackerOptions',
     'load_segmenter',
+    'load_tracker',
     'model_names',
 ]

@@ -35,6 +35,14 @@ class MissingFrameError(SamError, LookupError):
     """A frame that was never seen, or is no longer buffered."""
 
 
+class UnknownObjectError(SamError, LookupError):
+    """An object id that is not tracked, or no longer."""
+
+
+class TooManyObjectsError(SamError):
+    """One more object than may be tracked at once."""
+
+
 @contextmanager
 def naming_prompt(number: int, count: int) -> Iterator[None]:
     """Let an error about one prompt of several say which one it was, counted from 1."""

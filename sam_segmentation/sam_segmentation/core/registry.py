@@ -9,6 +9,8 @@ from pathlib import Path
 
 from sam_segmentation.core.errors import UnknownModelError
 from sam_segmentation.core.segmenter import Segmenter
+from sam_segmentation.core.tracker import Tracker
+from sam_segmentation.core.tracker_options import TrackerOptions
 
 SAM1_SIZES = ('h', 'l', 'b')
 SAM2_SIZES = ('tiny', 'small', 'base_plus', 'large')
@@ -89,6 +91,25 @@ def load_segmenter(
         entry.name, checkpoint=Path(checkpoint) if checkpoint else None, device=device
     )
     return segmenter
+
+
+def load_tracker(
+    name: str = DEFAULT_MODEL,
+    *,
+    checkpoint: str | Path | None = None,
+    device: str = 'auto',
+    options: TrackerOptions | None = None,
+) -> Tracker:
+    """Make a model ready to track; the parameters and errors are those of `load_segmenter`.
+
+    Parameters
+    ----------
+    options : TrackerOptions or None
+        How to track; None: the defaults.
+
+    """
+    segmenter = load_segmenter(name, checkpoint=checkpoint, device=device)
+    return segmenter.make_tracker(options or TrackerOptions())
 
 
 register('grabcut', 'sam_segmentation.backends.grabcut:load')

@@ -6,7 +6,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,10 @@ import numpy.typing as npt
 from sam_segmentation.core.errors import ImageError, PromptError
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.scored_mask import ScoredMask
+
+if TYPE_CHECKING:
+    from sam_segmentation.core.tracker import Tracker
+    from sam_segmentation.core.tracker_options import TrackerOptions
 
 MAX_REFINE_ROUNDS = 3
 MAX_POINTS_PER_SIDE = 64
@@ -80,6 +85,16 @@ class EverythingOptions:
             )
 
 
+def check_image(image_rgb: npt.NDArray[np.uint8]) -> None:
+    """Raise ImageError unless an array is uint8 (H, W, 3) and has pixels."""
+    if image_rgb.dtype != np.uint8 or image_rgb.ndim != 3 or image_rgb.shape[2] != 3:
+        raise ImageError(
+            f'the image is {image_rgb.dtype} {image_rgb.shape}; give uint8 (H, W, 3) in RGB'
+        )
+    if 0 in image_rgb.shape:
+        raise ImageError(f'the image has no pixels: its shape is {image_rgb.shape}')
+
+
 class Segmenter(ABC):
     """A model that answers prompts on an image.
 
@@ -112,12 +127,7 @@ class Segmenter(ABC):
             If the device runs out of memory.
 
         """
-        if image_rgb.dtype != np.uint8 or image_rgb.ndim != 3 or image_rgb.shape[2] != 3:
-            raise ImageError(
-                f'the image is {image_rgb.dtype} {image_rgb.shape}; give uint8 (H, W, 3) in RGB'
-            )
-        if 0 in image_rgb.shape:
-            raise ImageError(f'the image has no pixels: its shape is {image_rgb.shape}')
+        check_image(image_rgb)
         height, width = image_rgb.shape[:2]
         return Embedding((width, height), self.name, self._embed(image_rgb))
 
@@ -193,6 +203,15 @@ class Segmenter(ABC):
         self._check_own(embedding)
         masks = self._segment_everything(embedding, options)
         return sorted(masks, key=lambda mask: mask.area, reverse=True)
+
+    def make_tracker(self, options: TrackerOptions) -> Tracker:
+        """Return a tracker on this model, which it shares: neither runs while the other does.
+
+        A model without a memory of its own follows objects by optical flow and segments them anew.
+        """
+        module = import_module('sam_segmentation.backends.flow_tracker')
+        tracker: Tracker = module.FlowTracker(self, options=options)
+        return tracker
 
     def close(self) -> None:  # noqa: B027  (most models have nothing to free)
         """Free the model's memory; the segmenter cannot be used afterwards."""
