@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an object looks like: how often each colour occurs in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Mask = npt.NDArray[np.bool_]
+Soft = npt.NDArray[np.float32]
+Bins = npt.NDArray[np.uint16]
+
+# Longer side of the images that colours are counted in.
+LOOK_SIDE_PX = 320
+# Bins for lightness, and for each of the two colour axes of CIELAB.
+_LIGHT, _COLOUR = 8, 16
+BIN_COUNT = _LIGHT * _COLOUR * _COLOUR
+
+
+def find_bins(image_rgb: npt.NDArray[np.uint8]) -> Bins:
+    """Return the colour bin of each pixel of the image made small, shape (h, w), uint16."""
+    height, width = image_rgb.shape[:2]
+    factor = min(1.0, LOOK_SIDE_PX / max(height, width))
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    small = cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA)
+    light, red, blue = cv2.split(np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), np.uint8))
+    bins = _LIGHT_OF[light] * (_COLOUR * _COLOUR) + _COLOUR_OF[red] * _COLOUR + _COLOUR_OF[blue]
+    return np.asarray(bins, np.uint16)
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """How often each colour occurs in an object.
+
+    Parameters
+    ----------
+    shares : array of float32, shape (BIN_COUNT,)
+        They add up to 1.
+
+    """
+
+    shares: Soft
+
+    @classmethod
+    def of(cls, bins: Bins, mask: Mask) -> Look | None:
+        """Return the look of a small mask, shape (h, w); None of an empty one."""
+        counts = np.bincount(bins[mask], minlength=BIN_COUNT).astype(np.float32)
+        if not counts.any():
+            return None
+        # Noise and light move colours to the bins beside.
+        cube = counts.reshape(_LIGHT, _COLOUR, _COLOUR)
+        for axis in range(3):
+            ahead = np.concatenate(
+                [cube.take([0], axis), cube.take(range(cube.shape[axis] - 1), axis)], axis
+            )
+            behind = np.concatenate(
+                [cube.take(range(1, cube.shape[axis]), axis), cube.take([-1], axis)], axis
+            )
+            cube = 0.5 * cube + 0.25 * ahead + 0.25 * behind
+        return cls(np.asarray(cube.ravel() / cube.sum(), np.float32))
+
+    def likeness(self, other: Look) -> float:
+        """Return the Bhattacharyya coefficient of two looks [0-1]."""
+        return float(np.sqrt(self.shares * other.shares).sum())
+
+    def mixed(self, other: Look, share: float) -> Look:
+        """Return this look with a share of another one [0-1]."""
+        return Look(np.asarray((1 - share) * self.shares + share * other.shares, np.float32))
+
+    def find(self, bins: Bins, around: Look) -> Soft:
+        """Return the chance that each pixel shows the object and not what is around it [0-1]."""
+        odds = self.shares / (self.shares + around.shares + np.float32(1e-5))
+        return np.asarray(odds[bins], np.float32)
+
+
+def _colour_bins() -> npt.NDArray[np.uint16]:
+    """Fine near grey, where most things are, and coarse far off."""
+    offset = np.arange(256) - 128.0
+    level = np.sign(offset) * np.sqrt(np.abs(offset) / 80.0)
+    return np.asarray(np.clip((level + 1.0) * _COLOUR / 2, 0, _COLOUR - 1), np.uint16)
+
+
+_COLOUR_OF = _colour_bins()
+_LIGHT_OF = (np.arange(256) * _LIGHT // 256).astype(np.uint16)
