@@ -77,3 +77,51 @@ def test_stopping_refuses_what_waits_and_what_comes(blocked):
     stopper.join(10)
     with pytest.raises(BusyError, match='activate'):
         blocked.submit(lambda: None)
+
+
+def test_the_parts_of_a_request_take_turns_with_the_stream_and_with_others(blocked):
+    order = []
+
+    def frame():
+        order.append('frame')
+        blocked.offer(frame)
+
+    def in_parts(name, count):
+        for _ in range(count):
+            order.append(name)
+            yield
+        return name
+
+    blocked.offer(frame)
+    long = blocked.submit_steps(in_parts('long', 4))
+    short = blocked.submit(lambda: order.append('short'))
+    blocked.release.set()
+    short.result(10)
+    assert long.result(10) == 'long'
+    assert order[:8] == ['frame', 'long', 'frame', 'short', 'frame', 'long', 'frame', 'long']
+
+
+def test_a_request_in_parts_is_refused_when_the_worker_stops_between_them(blocked):
+    running, go_on, closed = Event(), Event(), []
+
+    def steps():
+        try:
+            running.set()
+            assert go_on.wait(10)
+            yield
+        finally:
+            closed.append(True)
+
+    future = blocked.submit_steps(steps())
+    blocked.release.set()
+    assert running.wait(10)
+    from threading import Thread
+
+    stopper = Thread(target=blocked.stop)
+    stopper.start()
+    while not blocked._stopping:
+        stopper.join(0.001)
+    go_on.set()
+    assert isinstance(future.exception(10), BusyError)
+    stopper.join(10)
+    assert closed
