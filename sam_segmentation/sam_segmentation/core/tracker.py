@@ -201,6 +201,11 @@ class Tracker(ABC):
         self._next_id = max(self._next_id, object_id + 1)
         return object_id
 
+    def rename(self, object_id: int, label: str) -> None:
+        """Call a tracked object something else; raises UnknownObjectError if it is not tracked."""
+        self._check_tracked(object_id)
+        self._tracks[object_id].label = label
+
     def remove(self, object_id: int) -> None:
         """Stop tracking an object; raises UnknownObjectError if it is not tracked."""
         self._check_tracked(object_id)
