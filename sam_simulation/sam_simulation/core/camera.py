@@ -76,9 +76,10 @@ def look_at(eye: npt.ArrayLike, target: npt.ArrayLike) -> Pose:
     return pose
 
 
-def _orbit_pose(
+def orbit_pose(
     azimuth_rad: float, elevation_rad: float, distance_m: float, target: npt.ArrayLike
 ) -> Pose:
+    """Return the pose of a camera that looks at a target from these angles and this distance."""
     offset = np.array(
         [
             np.cos(elevation_rad) * np.cos(azimuth_rad),
@@ -92,7 +93,7 @@ def _orbit_pose(
 def random_view(seed: int) -> Pose:
     """Return one view of the table as a person or an arm would hold the camera, from a seed."""
     rng = np.random.default_rng([seed, 1])
-    return _orbit_pose(
+    return orbit_pose(
         rng.uniform(0, 2 * np.pi),
         np.radians(rng.uniform(28, 62)),
         rng.uniform(0.52, 0.82),
@@ -105,7 +106,7 @@ def orbit(seed: int, time_s: float) -> Pose:
     rng = np.random.default_rng([seed, 2])
     start, phase = rng.uniform(0, 2 * np.pi, 2)
     elevation, distance = np.radians(rng.uniform(36, 46)), rng.uniform(0.6, 0.72)
-    return _orbit_pose(
+    return orbit_pose(
         start + 0.35 * np.sin(2 * np.pi * time_s / 12.0),
         elevation + 0.06 * np.sin(2 * np.pi * time_s / 9.0 + phase),
         distance + 0.03 * np.sin(2 * np.pi * time_s / 7.0 + phase),

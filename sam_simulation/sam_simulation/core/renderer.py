@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -61,6 +62,8 @@ class Renderer:
         )
         self._data = mujoco.MjData(self._model)
         mujoco.mj_forward(self._model, self._data)
+        self._rest_xpos = self._data.geom_xpos.copy()
+        self._rest_xmat = self._data.geom_xmat.reshape(-1, 3, 3).copy()
         self._view = mujoco.MjvScene(self._model, maxgeom=self._model.ngeom + 8)
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
@@ -75,7 +78,13 @@ class Renderer:
         )
         self._object_ids = object_ids
 
-    def render(self, tf_world_camera: Pose, *, time_s: float = 0.0) -> RgbdFrame:
+    def render(
+        self,
+        tf_world_camera: Pose,
+        *,
+        time_s: float = 0.0,
+        motions: Mapping[int, Pose] | None = None,
+    ) -> RgbdFrame:
         """Return what the camera sees.
 
         Parameters
@@ -84,16 +93,22 @@ class Renderer:
             From the optical frame (x right, y down, z forward) to the world [m].
         time_s : float
             Changes the noise only: the same time gives the same noise.
+        motions : mapping of int to array of float64, shape (4, 4)
+            By object id, the transform in the world that takes the object from where the scene
+            has it to where it is now [m]; those not named stay where the scene has them.
 
         Raises
         ------
         RuntimeError
             If the renderer is closed.
+        ValueError
+            If an object that is moved is not in the scene.
 
         """
         if self._gl is None:
             raise RuntimeError('the renderer is closed; make a new one')
         self._gl.make_current()
+        self._move_objects(motions or {})
         # MuJoCo's cameras look along -z with y up.
         self._data.cam_xpos[0] = tf_world_camera[:3, 3]
         self._data.cam_xmat[0] = (tf_world_camera[:3, :3] * [1, -1, -1]).ravel()
@@ -137,6 +152,18 @@ class Renderer:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _move_objects(self, motions: Mapping[int, Pose]) -> None:
+        unknown = motions.keys() - {item.id for item in self.scene.objects}
+        if unknown:
+            raise ValueError(f'no object of the scene has id {min(unknown)}; move only its own')
+        xpos, xmat = self._rest_xpos.copy(), self._rest_xmat.copy()
+        for object_id, motion in motions.items():
+            mine = self._object_ids == object_id
+            xpos[mine] = xpos[mine] @ motion[:3, :3].T + motion[:3, 3]
+            xmat[mine] = motion[:3, :3] @ xmat[mine]
+        self._data.geom_xpos[:] = xpos
+        self._data.geom_xmat[:] = xmat.reshape(-1, 9)
 
     def _render_colour(self) -> npt.NDArray[np.uint8]:
         image = np.empty((self.size_wh[1], self.size_wh[0], 3), np.uint8)

@@ -114,7 +114,7 @@ def _place_objects(count: int, colour: tx.Colour, rng: tx.Rng) -> tuple[SceneObj
         spread = 0.07
         while True:
             offset = rng.normal(0.0, spread, 2)
-            if all(_apart(footprint + offset, other) for other in footprints):
+            if all(apart(footprint + offset, other) for other in footprints):
                 break
             spread *= 1.02  # rarely more than a few tries; always ends, since the plane has room
         footprints.append(footprint + offset)
@@ -129,8 +129,8 @@ def _place_objects(count: int, colour: tx.Colour, rng: tx.Rng) -> tuple[SceneObj
     return tuple(objects)
 
 
-def _apart(first: Floats, second: Floats) -> bool:
-    """Return whether convex polygons (N, 2) and (M, 2) are at least GAP_M apart."""
+def apart(first: Floats, second: Floats, *, gap: float = GAP_M) -> bool:
+    """Return whether convex polygons (N, 2) and (M, 2) are more than a gap apart."""
     edges = np.concatenate(
         [np.roll(first, -1, axis=0) - first, np.roll(second, -1, axis=0) - second]
     )
@@ -138,7 +138,7 @@ def _apart(first: Floats, second: Floats) -> bool:
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
     a, b = first @ normals.T, second @ normals.T
     gaps = np.maximum(a.min(axis=0) - b.max(axis=0), b.min(axis=0) - a.max(axis=0))
-    return bool(gaps.max() > GAP_M)
+    return bool(gaps.max() > gap)
 
 
 def _make_lights(rng: tx.Rng) -> tuple[tuple[Light, ...], float]:
