@@ -12,12 +12,14 @@ import numpy.typing as npt
 from sam_segmentation.backends.needed import needed
 from sam_segmentation.core.checkpoints import resolve_checkpoint
 from sam_segmentation.core.segmenter import EverythingOptions
+from sam_segmentation.core.tracker_options import TrackerOptions
 
 with needed('torch', 'torchvision', 'hydra-core', 'iopath', 'sam2==1.1.0'):
     from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
     from sam2.sam2_image_predictor import SAM2ImagePredictor
 
     from sam_segmentation.backends.sam2_config import build_model, config_path
+    from sam_segmentation.backends.sam2_tracker import Sam2Tracker
     from sam_segmentation.backends.torch_device import on_device, pick_device
     from sam_segmentation.backends.torch_segmenter import TorchSegmenter, soft_logits
     from sam_segmentation.backends.torch_weights import load_weights
@@ -76,6 +78,13 @@ class Sam2Segmenter(TorchSegmenter):
     """`SAM2ImagePredictor` behind our contract."""
 
     _STATE = ('_features', '_orig_hw', '_is_image_set', '_is_batch')
+
+    def make_tracker(self, options: TrackerOptions) -> Sam2Tracker:
+        """Return a tracker on this model, which it shares: neither runs while the other does."""
+        with self._running() as predictor:
+            return Sam2Tracker(
+                self.name, predictor.model, device=self._torch_device, options=options
+            )
 
     def _generator(self, model: Any, options: EverythingOptions, points_per_batch: int) -> Any:
         return _Generator(

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What SAM 2 remembers of one object, and what of it a frame attends to."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class FrameMemory:
+    """What is remembered of one object from one frame.
+
+    Parameters
+    ----------
+    pointer : tensor of float32, shape (C,)
+        The object in one vector.
+    map : tensor of bfloat16, shape (h * w, c), or None
+        The frame and the object's mask in it; None: out of reach, so forgotten.
+    is_sure : bool
+        Whether the object was surely seen.
+
+    """
+
+    pointer: Tensor
+    map: Tensor | None
+    is_sure: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Recalled:
+    """What one frame attends to, for one object.
+
+    Parameters
+    ----------
+    maps : list of (int, tensor)
+        With each map its place among the temporal positions: 0 for the frame that the object was
+        added on, else 1 and up to the newest.
+    pointers : list of (int, tensor)
+        With each pointer how many frames ago it was.
+
+    """
+
+    maps: list[tuple[int, Tensor]]
+    pointers: list[tuple[int, Tensor]]
+
+    @property
+    def structure(self) -> tuple[int, int]:
+        """What objects must have in common to be batched."""
+        return len(self.maps), len(self.pointers)
+
+
+@dataclass
+class ObjectMemory:
+    """What is remembered of one object.
+
+    Time is counted in frames, by each object for itself: a copy that is to go on from an earlier
+    frame only sets its `now` back.
+
+    Parameters
+    ----------
+    now : int
+        The frame last stepped.
+    added : int
+        The frame that the object was added on.
+    first : FrameMemory or None
+        What is remembered of that frame, for good. None: the frame lies in the future, so the
+        object is not known yet.
+    frames : dict of int to FrameMemory
+        Of the newest frames, oldest first.
+    clicks : tuple of tensors or None
+        The points that were given on the frame `now` so far, (1, P, 2), and their labels, (1, P).
+
+    """
+
+    now: int
+    added: int
+    first: FrameMemory | None = None
+    frames: dict[int, FrameMemory] = field(default_factory=dict)
+    clicks: tuple[Tensor, Tensor] | None = None
+
+    def step(self) -> None:
+        """Go on to the next frame, of which nothing is known yet."""
+        self.now += 1
+        self.clicks = None
+
+    def put(self, memory: FrameMemory) -> None:
+        """Remember the frame `now`: as the first one if the object was added on it."""
+        if self.first is None or self.added == self.now:
+            self.first, self.added = memory, self.now
+        else:
+            self.frames[self.now] = memory
+
+    def until(self, steps_back: int) -> ObjectMemory:
+        """Return a copy that knows nothing of the last `steps_back` frames."""
+        now = self.now - steps_back
+        return ObjectMemory(
+            now,
+            self.added,
+            self.first if self.added <= now else None,
+            {index: memory for index, memory in self.frames.items() if index <= now},
+            None if steps_back else self.clicks,
+        )
+
+    def tensors(self) -> list[Tensor]:
+        """Return every tensor that is held."""
+        memories = [*self.frames.values(), *([self.first] if self.first else [])]
+        held = [memory.pointer for memory in memories]
+        held += [memory.map for memory in memories if memory.map is not None]
+        return held + list(self.clicks or ())
+
+
+class MemoryPolicy(ABC):
+    """Which frames are attended to, and so how long each is remembered.
+
+    Parameters
+    ----------
+    model : SAM2Base
+        Its options say how far back it looks.
+
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.count: int = model.num_maskmem - 1
+        self._stride: int = model.memory_temporal_stride_for_eval
+        self._pointers: int = (
+            model.max_obj_ptrs_in_encoder - 1 if model.use_obj_ptrs_in_encoder else 0
+        )
+        self._uses_pointers: bool = model.use_obj_ptrs_in_encoder
+
+    @abstractmethod
+    def maps(self, memory: ObjectMemory, frame: int) -> list[tuple[int, FrameMemory]]:
+        """Return the places and the frames, but the first one, whose maps `frame` attends to."""
+
+    @abstractmethod
+    def _in_reach(self, memory: ObjectMemory) -> set[int]:
+        """Return the frames whose maps `now` or a later frame may still attend to."""
+
+    def recall(self, memory: ObjectMemory, frame: int) -> Recalled | None:
+        """Return what a frame attends to; None: the object is not known in it yet."""
+        if memory.first is None or memory.first.map is None:
+            return None
+        maps = [(0, memory.first.map)]
+        maps += [(t, one.map) for t, one in self.maps(memory, frame) if one.map is not None]
+        pointers: list[tuple[int, Tensor]] = []
+        if self._uses_pointers:
+            pointers.append((frame - memory.added, memory.first.pointer))
+            for ago in range(1, self._pointers + 1):
+                if frame - ago in memory.frames:
+                    pointers.append((ago, memory.frames[frame - ago].pointer))
+        return Recalled(maps, pointers)
+
+    def forget(self, memory: ObjectMemory) -> None:
+        """Drop what neither the frame `now` nor a later one can attend to."""
+        reach = self._in_reach(memory)
+        kept = {}
+        for index, one in memory.frames.items():
+            if index in reach:
+                kept[index] = one
+            elif memory.now - index <= self._pointers:
+                kept[index] = replace(one, map=None)
+        memory.frames = kept
+
+
+class Fifo(MemoryPolicy):
+    """The newest frames, as in `SAM2Base._prepare_memory_conditioned_features`."""
+
+    def maps(self, memory: ObjectMemory, frame: int) -> list[tuple[int, FrameMemory]]:
+        """Return the frame before, and those before it in steps of the model's stride."""
+        newest = (frame - 2) // self._stride * self._stride
+        wanted = [newest - ago * self._stride for ago in reversed(range(self.count - 1))]
+        wanted.append(frame - 1)
+        return [
+            (place, memory.frames[index])
+            for place, index in enumerate(wanted, 1)
+            if index in memory.frames
+        ]
+
+    def _in_reach(self, memory: ObjectMemory) -> set[int]:
+        # A correction of the frame `now` looks back from there.
+        oldest = memory.now - 1 - self._stride * (self.count - 1)
+        return {index for index in memory.frames if index >= oldest}
