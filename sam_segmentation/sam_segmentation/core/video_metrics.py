@@ -128,12 +128,13 @@ class IdSwitchMeter:
 
     Attributes
     ----------
-    switches : int
+    switches : dict of int to int
+        By true object; those that were never matched are left out.
 
     """
 
     def __init__(self, *, match_iou: float = MATCH_IOU) -> None:
-        self.switches = 0
+        self.switches: dict[int, int] = {}
         self._match_iou = match_iou
         self._matched: dict[int, int] = {}
 
@@ -167,8 +168,14 @@ class IdSwitchMeter:
                 continue
             done.add(object_id)
             taken.add(mask_id)
-            self.switches += self._matched.get(object_id, mask_id) != mask_id
+            switched = self._matched.get(object_id, mask_id) != mask_id
+            self.switches[object_id] = self.switches.get(object_id, 0) + switched
             self._matched[object_id] = mask_id
+
+    @property
+    def total(self) -> int:
+        """How many switches there were."""
+        return sum(self.switches.values())
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def switches(*frames):
     meter = IdSwitchMeter()
     for masks, truths in frames:
         meter.update(masks, truths)
-    return meter.switches
+    return meter.total
 
 
 LEFT, RIGHT = square(5), square(50)
@@ -156,6 +156,13 @@ def test_two_ids_that_change_places_are_two_switches_once():
     after = {1: RIGHT, 2: LEFT}, {7: LEFT, 8: RIGHT}
     assert switches(before, after, after) == 2
     assert switches(before, after, before) == 4
+
+
+def test_switches_are_counted_for_the_object_that_has_them():
+    meter = IdSwitchMeter()
+    meter.update({1: LEFT, 2: RIGHT}, {7: LEFT, 8: RIGHT})
+    meter.update({3: LEFT, 2: RIGHT}, {7: LEFT, 8: RIGHT})
+    assert meter.switches == {7: 1, 8: 0}
 
 
 def test_a_switch_behind_an_occluder_counts_when_the_object_is_back():
