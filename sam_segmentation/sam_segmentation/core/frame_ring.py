@@ -88,6 +88,13 @@ class FrameRing:
             f'{format_stamp(frames[-1].stamp_ns)}: ask sooner, or raise frame_buffer_size'
         )
 
+    def after(self, frame: Frame) -> list[Frame]:
+        """Return the frames that came after one, in order; all of them if it is gone."""
+        with self._lock:
+            frames = list(self._frames)
+        # Frames compare by identity.
+        return frames[frames.index(frame) + 1 :] if frame in frames else frames
+
 
 def format_stamp(stamp_ns: int) -> str:
     """Return a stamp [ns] as seconds with nine decimals."""

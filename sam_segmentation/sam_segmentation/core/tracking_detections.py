@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A detector's boxes on a tracked stream: which of them are new."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sam_segmentation.core.errors import MissingFrameError, PromptError
+from sam_segmentation.core.frame_ring import FrameRing
+from sam_segmentation.core.masks import BoxXyxy
+from sam_segmentation.core.motion import box_iou
+from sam_segmentation.core.tracking_requests import NewObject, add_on, bring_up
+from sam_segmentation.core.tracking_session import TrackingSession, View
+from sam_segmentation.core.worker import Steps
+
+# A detection that overlaps a tracked object this much is that object.
+SAME_OBJECT_IOU = 0.5
+
+
+def detect(
+    session: TrackingSession, ring: FrameRing, found: Sequence[NewObject], *, stamp_ns: int = 0
+) -> Steps[View]:
+    """Track what a detector found; what overlaps a tracked object is that object.
+
+    A tracked object that has no label gets the detection's. Each prompt is a box. A frame that is
+    not buffered stands for the newest. Parameters and errors are those of `add`; the result is
+    every tracked object.
+    """
+    try:
+        frame = yield from bring_up(session, ring, stamp_ns)
+    except MissingFrameError:
+        if not stamp_ns:
+            raise
+        frame = yield from bring_up(session, ring, 0)
+    then = session.timeline.boxes_at(frame.stamp_ns)
+    boxes = {obj.object_id: then.get(obj.object_id, obj.box_xyxy) for obj in session.objects}
+    labels = {obj.object_id: obj.label for obj in session.objects}
+    new: list[NewObject] = []
+    for detection in found:
+        box = detection.prompt.box_xyxy
+        if box is None:
+            raise PromptError('a detection has no box; leave it out')
+        object_id = _overlapped((box[0], box[1], box[2], box[3]), boxes)
+        if object_id is None:
+            new.append(detection)
+            # A thing that was found twice is one object: it is known by a number below 0 so far.
+            boxes[-len(new)] = (box[0], box[1], box[2], box[3])
+        elif object_id > 0 and detection.label and not labels[object_id]:
+            session.tracker.rename(object_id, detection.label)
+            session.refresh()
+    if new:
+        yield from add_on(session, ring, frame, new)
+    return session.view()
+
+
+def _overlapped(box: BoxXyxy, boxes: Mapping[int, BoxXyxy | None]) -> int | None:
+    """Return the id whose box overlaps most, if it overlaps enough."""
+    overlaps = {i: box_iou(box, other) for i, other in boxes.items() if other is not None}
+    best = max(overlaps, key=lambda i: overlaps[i], default=None)
+    return best if best is not None and overlaps[best] >= SAME_OBJECT_IOU else None
