@@ -13,7 +13,7 @@ setup(
     ],
     # The models' own code (torch, segment-anything, sam2) is optional here: GrabCut, the default
     # model, needs none of it, and each backend names what it lacks when it is made.
-    install_requires=['setuptools', 'numpy', 'Pillow', 'PyYAML', 'tqdm'],
+    install_requires=['setuptools', 'numpy', 'Pillow', 'PyYAML', 'rosbags', 'tqdm'],
     extras_require={
         'sam': ['torch', 'torchvision', 'segment-anything==1.0', 'sam2==1.1.0'],
         'test': ['pytest', 'pytest-timeout', 'hypothesis'],
@@ -27,6 +27,7 @@ setup(
         'console_scripts': [
             'sam_node = sam_segmentation.ros.sam_node:main',
             'download = sam_segmentation.core.download:main',
+            'track_video = sam_segmentation.offline.track_video:main',
         ],
     },
 )
