@@ -16,8 +16,12 @@ Bins = npt.NDArray[np.uint16]
 # Longer side of the images that colours are counted in.
 LOOK_SIDE_PX = 320
 # Bins for lightness, and for each of the two colour axes of CIELAB.
-_LIGHT, _COLOUR = 8, 16
+_LIGHT, _COLOUR = 16, 16
 BIN_COUNT = _LIGHT * _COLOUR * _COLOUR
+# Any colour may turn up anywhere, this likely: spread over all bins.
+_SURPRISE = 0.02
+# No colour alone says more than this [log-odds].
+_MOST_ODDS = 4.0
 
 
 def find_bins(image_rgb: npt.NDArray[np.uint8]) -> Bins:
@@ -48,19 +52,16 @@ class Look:
     def of(cls, bins: Bins, mask: Mask) -> Look | None:
         """Return the look of a small mask, shape (h, w); None of an empty one."""
         counts = np.bincount(bins[mask], minlength=BIN_COUNT).astype(np.float32)
-        if not counts.any():
+        total = float(counts.sum())
+        if not total:
             return None
+        cube = (counts / total).reshape(_LIGHT, _COLOUR, _COLOUR)
         # Noise and light move colours to the bins beside.
-        cube = counts.reshape(_LIGHT, _COLOUR, _COLOUR)
         for axis in range(3):
-            ahead = np.concatenate(
-                [cube.take([0], axis), cube.take(range(cube.shape[axis] - 1), axis)], axis
-            )
-            behind = np.concatenate(
-                [cube.take(range(1, cube.shape[axis]), axis), cube.take([-1], axis)], axis
-            )
-            cube = 0.5 * cube + 0.25 * ahead + 0.25 * behind
-        return cls(np.asarray(cube.ravel() / cube.sum(), np.float32))
+            padded = np.pad(cube, [(int(axis == i),) * 2 for i in range(3)], 'edge')
+            low, high = (np.take(padded, np.arange(start, start + 16), axis) for start in (0, 2))
+            cube = 0.5 * cube + 0.25 * (low + high)
+        return cls(np.asarray(cube.ravel(), np.float32))
 
     def likeness(self, other: Look) -> float:
         """Return the Bhattacharyya coefficient of two looks [0-1]."""
@@ -70,10 +71,17 @@ class Look:
         """Return this look with a share of another one [0-1]."""
         return Look(np.asarray((1 - share) * self.shares + share * other.shares, np.float32))
 
-    def find(self, bins: Bins, around: Look) -> Soft:
-        """Return the chance that each pixel shows the object and not what is around it [0-1]."""
-        odds = self.shares / (self.shares + around.shares + np.float32(1e-5))
-        return np.asarray(odds[bins], np.float32)
+    def against(self, around: Look) -> Soft:
+        """Return the log-odds that each colour is the object's and not of what is around it.
+
+        Returns
+        -------
+        array of float32, shape (BIN_COUNT,)
+
+        """
+        floor = np.float32(_SURPRISE / BIN_COUNT)
+        odds = np.log((self.shares + floor) / (around.shares + floor))
+        return np.asarray(np.clip(odds, -_MOST_ODDS, _MOST_ODDS), np.float32)
 
 
 def _colour_bins() -> npt.NDArray[np.uint16]:

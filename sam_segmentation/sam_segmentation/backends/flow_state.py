@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sam_segmentation.backends.flow_look import Look
-from sam_segmentation.core.masks import BoxXyxy, mask_to_box
+from sam_segmentation.core.masks import mask_to_box
 
 Mask = npt.NDArray[np.bool_]
 
@@ -26,7 +26,7 @@ class Bits:
         Of the image [px].
     left, top, width, height : int
         Of the part that is kept [px]; 0 by 0: the mask is empty.
-    bits : bytes
+    bits : array of uint8, shape (n,)
         Rows one after the other, as `numpy.packbits` packs them.
 
     """
@@ -58,6 +58,19 @@ class Bits:
         mask[self.top : self.top + self.height, self.left : self.left + self.width] = part
         return mask
 
+    def packed(self) -> dict[str, Any]:
+        """Return it as a dict of lists and arrays."""
+        window = [self.left, self.top, self.width, self.height]
+        return {'size_wh': list(self.size_wh), 'window': window, 'bits': self.bits}
+
+    @classmethod
+    def unpacked(cls, packed: Mapping[str, Any]) -> Bits:
+        """Return the mask that was packed."""
+        width, height = (int(side) for side in packed['size_wh'])
+        left, top, across, down = (int(value) for value in packed['window'])
+        bits = np.asarray(packed['bits'], np.uint8)
+        return cls((width, height), left, top, across, down, bits)
+
 
 @dataclass(frozen=True, eq=False)
 class FlowState:
@@ -66,58 +79,77 @@ class FlowState:
     Parameters
     ----------
     bits : Bits
-        The mask in that frame; empty while the object is hidden.
+        What is seen of the object in that frame; empty while it is hidden.
+    shape : array of bool, shape (h, w)
+        The object's whole outline when it was last seen in full, cut out.
+    place : array of float64, shape (2, 3)
+        Takes homogeneous pixels of the shape to where they should be in that frame.
     look : Look
         How the object looks when it is seen.
-    area_px : float
-        How large it is when it is seen in full.
+    around : Look
+        How what is around it looked when it was last seen.
+    drift_xy : (float, float)
+        How it moves beside what the camera's motion makes of it [px per frame].
+    contrast : float
+        How clearly its colours set it apart when it was last seen in full [0-1].
     score : float
-        What the segmenter expects of the mask [0-1].
+        What the segmenter expected of its mask [0-1].
     presence : float
         How sure it is that the object is seen [0-1].
     hidden : int
         Frames in a row in which it was not seen.
-    box_xyxy : (float, float, float, float)
-        Where it was seen last [px].
+    age : int
+        Frames since the shape was taken.
 
     """
 
     bits: Bits
+    shape: Mask
+    place: npt.NDArray[np.float64]
     look: Look
-    area_px: float
+    around: Look
+    drift_xy: tuple[float, float]
+    contrast: float
     score: float
     presence: float
     hidden: int
-    box_xyxy: BoxXyxy
+    age: int
 
     def packed(self) -> dict[str, Any]:
-        """Return the state as a dict of arrays, lists and numbers."""
-        bits = self.bits
+        """Return the state as a dict of dicts, arrays, lists and numbers."""
         return {
-            'size_wh': list(bits.size_wh),
-            'window': [bits.left, bits.top, bits.width, bits.height],
-            'bits': bits.bits,
+            'bits': self.bits.packed(),
+            'shape': self.shape,
+            'place': self.place,
             'look': self.look.shares,
-            'area_px': self.area_px,
+            'around': self.around.shares,
+            'drift_xy': list(self.drift_xy),
+            'contrast': self.contrast,
             'score': self.score,
             'presence': self.presence,
             'hidden': self.hidden,
-            'box_xyxy': list(self.box_xyxy),
+            'age': self.age,
         }
 
     @classmethod
     def unpacked(cls, packed: Mapping[str, Any]) -> FlowState:
         """Return the state that was packed."""
-        width, height = (int(side) for side in packed['size_wh'])
-        left, top, right, bottom = (float(edge) for edge in packed['box_xyxy'])
-        bits = np.asarray(packed['bits'], np.uint8)
-        left_px, top_px, wide, high = (int(value) for value in packed['window'])
+        drift_x, drift_y = (float(value) for value in packed['drift_xy'])
         return cls(
-            bits=Bits((width, height), left_px, top_px, wide, high, bits),
+            bits=Bits.unpacked(packed['bits']),
+            shape=np.asarray(packed['shape'], bool),
+            place=np.asarray(packed['place'], np.float64),
             look=Look(np.asarray(packed['look'], np.float32)),
-            area_px=float(packed['area_px']),
+            around=Look(np.asarray(packed['around'], np.float32)),
+            drift_xy=(drift_x, drift_y),
+            contrast=float(packed['contrast']),
             score=float(packed['score']),
             presence=float(packed['presence']),
             hidden=int(packed['hidden']),
-            box_xyxy=(left, top, right, bottom),
+            age=int(packed['age']),
         )
+
+
+def empty_like(bits: Bits) -> Bits:
+    """Return an empty mask of the same image."""
+    return Bits(bits.size_wh, 0, 0, 0, 0, np.zeros(0, np.uint8))

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether an object is seen in what it was given of a frame, and what is learned from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from sam_segmentation.backends.flow_claim import Claim, Mask, cut_out
+from sam_segmentation.backends.flow_look import BIN_COUNT, Look
+from sam_segmentation.backends.flow_search import contrast_of
+from sam_segmentation.backends.flow_state import Bits, FlowState, empty_like
+from sam_segmentation.backends.flow_view import FrameView
+from sam_segmentation.backends.flow_window import ring_around
+from sam_segmentation.core.masks import mask_to_box
+from sam_segmentation.core.metrics import iou
+from sam_segmentation.core.prompt import Prompt
+from sam_segmentation.core.scored_mask import ScoredMask
+
+# The segmenter's answer counts if it agrees with the carried mask this much.
+_AGREES_IOU = 0.75
+# An object is seen from this share of its area, and fully from the second on; and hidden objects
+# from the third.
+_HIDDEN_SHARE, _SURE_SHARE, _EMERGED_SHARE = 0.04, 0.12, 0.12
+# What emerges must have the object's colours this much [log-odds].
+_EMERGED_ODDS = 1.0
+# Every so many frames an object that is seen in full gives a new shape; it must agree with the
+# last one this much.
+_SHAPE_EVERY, _FULL_SHARE, _FULL_IOU = 8, 0.85, 0.6
+# After this many frames a smaller shape is believed too.
+_STALE_AGE = 60
+_LEARNED_SHARE = 0.1
+_AROUND_PX = 6
+_SCORE_DECAY = 0.98
+
+
+def begin(answer: ScoredMask, view: FrameView) -> FlowState:
+    """Return the state of an object that was prompted."""
+    nothing = Look(np.full(BIN_COUNT, 1.0 / BIN_COUNT, np.float32))
+    box = mask_to_box(answer.mask)
+    if box is None:
+        shape, place = np.ones((1, 1), bool), np.eye(2, 3)
+    else:
+        shape, place = cut_out(answer.mask)
+    small = view.shrink(answer.mask)
+    look = Look.of(view.bins, small) or nothing
+    return FlowState(
+        bits=Bits.of(answer.mask),
+        shape=shape,
+        place=place,
+        look=look,
+        around=Look.of(view.bins, ring_around(small, _AROUND_PX)) or view.look,
+        drift_xy=(0.0, 0.0),
+        contrast=contrast_of(look.against(view.look), answer.mask, view),
+        score=answer.score,
+        presence=0.0 if box is None else 1.0,
+        hidden=int(box is None),
+        age=0,
+    )
+
+
+def judge(
+    state: FlowState, claim: Claim, mask: Mask, others: Mask, view: FrameView, *, corrects: bool
+) -> FlowState:
+    """Return the state of an object in a new frame.
+
+    Parameters
+    ----------
+    state : FlowState
+        In the frame before.
+    claim : Claim
+    mask : array of bool, shape (H, W)
+        What the object was given of its claim.
+    others : array of bool, shape (H, W)
+        What other objects were given.
+    view : FrameView
+    corrects : bool
+        Whether the segmenter draws the outline anew.
+
+    """
+    moved = replace(state, place=claim.place, drift_xy=claim.drift_xy, age=state.age + 1)
+    visible_px = np.count_nonzero(claim.outline)
+    area = np.count_nonzero(mask)
+    share = area / max(claim.shape_px, 1.0)
+    colour = float(claim.colour[mask[claim.window.rows_columns]].mean()) if area else -9.0
+    if state.hidden and (share < _EMERGED_SHARE or colour < _EMERGED_ODDS):
+        return hide(moved)
+    if share < _HIDDEN_SHARE or colour < -1.0:
+        return hide(moved)
+    score = state.score
+    if corrects:
+        mask, score = correct(mask, others, view, score)
+        area = np.count_nonzero(mask)
+        share = area / max(claim.shape_px, 1.0)
+    presence = min(1.0, 0.5 + 0.5 * (share - _HIDDEN_SHARE) / (_SURE_SHARE - _HIDDEN_SHARE))
+    seen = replace(moved, bits=Bits.of(mask), presence=presence, score=score, hidden=0)
+    if seen.age < _SHAPE_EVERY or not area:
+        return seen
+    outline = claim.window.paste(claim.outline)
+    full = area >= _FULL_SHARE * visible_px or seen.age > _STALE_AGE
+    if not full or iou(mask, outline) < _FULL_IOU:
+        return seen
+    return learn(seen, mask, view, claim.shape_px)
+
+
+def learn(state: FlowState, mask: Mask, view: FrameView, shape_px: float) -> FlowState:
+    """Return the state of an object that is seen in full, with what that teaches."""
+    box = mask_to_box(mask)
+    small = view.shrink(mask)
+    fresh = Look.of(view.bins, small)
+    if box is None or fresh is None:
+        return state
+    around = Look.of(view.bins, ring_around(small, _AROUND_PX)) or view.look
+    width, height = view.size_wh
+    cut_off = box[0] < 1 or box[1] < 1 or box[2] > width - 2 or box[3] > height - 2
+    if cut_off and np.count_nonzero(mask) < shape_px:
+        return replace(state, around=around, age=0)
+    shape, place = cut_out(mask)
+    look = state.look.mixed(fresh, _LEARNED_SHARE)
+    contrast = contrast_of(look.against(view.look), mask, view)
+    return replace(
+        state, shape=shape, place=place, look=look, around=around, contrast=contrast, age=0
+    )
+
+
+def correct(mask: Mask, others: Mask, view: FrameView, score: float) -> tuple[Mask, float]:
+    """Return the outline that the segmenter draws, if it agrees with a mask, and a score."""
+    answer = view.segment(Prompt(mask=mask))
+    drawn = answer.mask & ~others
+    agreement = iou(drawn, mask)
+    if agreement < _AGREES_IOU:
+        return mask, score * _SCORE_DECAY
+    return drawn, answer.score
+
+
+def hide(state: FlowState) -> FlowState:
+    """Return the state of an object that is not seen."""
+    return replace(state, bits=empty_like(state.bits), presence=0.0, hidden=state.hidden + 1)
