@@ -52,7 +52,7 @@ class Stage(NamedTuple):
 def make_stage(rng: Rng, duration_s: float, *, moving: bool) -> Stage:
     """Return a camera that looks at the table, and the table as it sees it."""
     start = rng.uniform(0, 2 * np.pi)
-    elevation, distance = np.radians(rng.uniform(26, 38)), rng.uniform(0.74, 0.86)
+    elevation, distance = np.radians(rng.uniform(22, 35)), rng.uniform(0.74, 0.86)
     swing = rng.uniform(0.15, 0.3) * rng.choice([-1.0, 1.0]) if moving else 0.0
     nod, dolly = (rng.uniform(0.03, 0.07), rng.uniform(0.02, 0.05)) if moving else (0.0, 0.0)
     periods = rng.uniform([6.0, 5.0, 4.0], [10.0, 9.0, 8.0])

@@ -27,7 +27,7 @@ from sam_simulation.core.video_roles import (
 RATE_HZ = 12.0
 MIN_TARGET_PX = 900  # in 640x480
 _GAP_PX = 3.0  # between a target and its neighbours at first
-_MIN_HIDDEN_SHARE = 0.35
+_MIN_HIDDEN_SHARE = 0.55
 
 
 class EventKind(Enum):
