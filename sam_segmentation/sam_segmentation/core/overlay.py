@@ -17,6 +17,7 @@ from sam_segmentation.core.masks import mask_to_box
 GOLDEN_RATIO = 0.618033988749895
 FIRST_HUE = 0.58
 TEXT_FONT, TEXT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
+LINE_PX = 14
 
 
 @lru_cache(maxsize=4096)
@@ -36,6 +37,7 @@ def draw_overlay(
     ids: Sequence[int],
     *,
     texts: Sequence[str] = (),
+    notes: Sequence[str] = (),
     alpha: float = 0.45,
     contour_px: int = 2,
 ) -> npt.NDArray[np.uint8]:
@@ -51,6 +53,8 @@ def draw_overlay(
         One per mask; decides its colour.
     texts : sequence of str
         One per mask, or none at all: written at the mask's top left.
+    notes : sequence of str
+        Lines written at the image's bottom left, as of what is not seen.
     alpha : float
         Opacity of the colour [0-1].
     contour_px : int
@@ -94,17 +98,18 @@ def draw_overlay(
             )
             cv2.drawContours(drawn, outlines, -1, colour, contour_px)
     for index in order if texts else ():
-        _write(drawn, texts[index], boxes[index] or (0.0, 0.0, 0.0, 0.0))
+        box = boxes[index] or (0.0, 0.0, 0.0, 0.0)
+        _write(drawn, texts[index], box[0], box[1] - 3)
+    for line, note in enumerate(reversed(notes)):
+        _write(drawn, note, 2, drawn.shape[0] - 4 - line * LINE_PX)
     return drawn
 
 
-def _write(
-    image: npt.NDArray[np.uint8], text: str, box_xyxy: tuple[float, float, float, float]
-) -> None:
-    """Write a text inside the image, at the box's top left: white on a black edge."""
+def _write(image: npt.NDArray[np.uint8], text: str, left: float, bottom: float) -> None:
+    """Write a text from a point on, but inside the image: white on a black edge."""
     (width, height), _ = cv2.getTextSize(text, TEXT_FONT, TEXT_SCALE, 1)
-    x = int(np.clip(box_xyxy[0], 0, max(0, image.shape[1] - width)))
-    y = int(np.clip(box_xyxy[1] - 3, height + 1, max(height + 1, image.shape[0] - 2)))
+    x = int(np.clip(left, 0, max(0, image.shape[1] - width)))
+    y = int(np.clip(bottom, height + 1, max(height + 1, image.shape[0] - 2)))
     for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
         cv2.putText(
             image, text, (x, y), TEXT_FONT, TEXT_SCALE, colour, thickness, lineType=cv2.LINE_AA

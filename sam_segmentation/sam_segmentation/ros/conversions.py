@@ -23,6 +23,7 @@ from sam_segmentation.core.frame_ring import NANOSECONDS
 from sam_segmentation.core.masks import BoxXyxy
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.scored_mask import ScoredMask
+from sam_segmentation.core.tracked_mask import TrackedMask
 
 # Bytes per pixel of every encoding that has colours to segment by. Not among them: 8UC1, 8UC3
 # and their like, which don't say what their channels mean, and depth (16UC1, 32FC1).
@@ -176,12 +177,11 @@ def array_to_image(pixels: npt.NDArray[Any], encoding: str, header: Header) -> I
 
 
 def object_to_msg(
-    mask: ScoredMask, object_id: int, header: Header, *, label: str = '', with_mask: bool = True
+    mask: ScoredMask, object_id: int, header: Header, *, with_mask: bool = True
 ) -> ObjectMask:
     """Return a mask as a message, its pixels only where they are wanted."""
     msg = ObjectMask(
         id=object_id,
-        label=label,
         score=mask.score,
         state=ObjectMask.VISIBLE,
         box=box_to_msg(mask.box_xyxy),
@@ -192,12 +192,25 @@ def object_to_msg(
     return msg
 
 
-def object_to_detection(obj: ObjectMask, header: Header) -> Detection2D:
+def tracked_to_msg(
+    obj: TrackedMask, header: Header, *, with_mask: bool = True, hidden: bool = False
+) -> ObjectMask:
+    """Return a tracked object as a message; of a hidden one only that it is tracked."""
+    msg = ObjectMask(id=obj.object_id, label=obj.label, score=obj.score, state=int(obj.state))
+    if not hidden:
+        msg.box, msg.area = box_to_msg(obj.box_xyxy), obj.area
+    if with_mask:
+        msg.mask = mask_to_msg(obj.mask, header)
+    return msg
+
+
+def object_to_detection(obj: TrackedMask, header: Header) -> Detection2D:
     """Return an object's box as a detection; one without a label has its id as class."""
     hypothesis = ObjectHypothesisWithPose()
-    hypothesis.hypothesis.class_id = obj.label or str(obj.id)
+    hypothesis.hypothesis.class_id = obj.label or str(obj.object_id)
     hypothesis.hypothesis.score = float(obj.score)
-    return Detection2D(header=header, results=[hypothesis], bbox=obj.box, id=str(obj.id))
+    box = box_to_msg(obj.box_xyxy)
+    return Detection2D(header=header, results=[hypothesis], bbox=box, id=str(obj.object_id))
 
 
 def _uint8(pixels: Any) -> npt.NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
@@ -11,7 +12,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
 from sam_segmentation.core.engine import Engine
+from sam_segmentation.core.tracked_mask import ObjectState
 from sam_segmentation.ros.image_input import ImageInput
+from sam_segmentation.ros.prompt_topics import PromptTopics
 from sam_segmentation.ros.stream import Stream
 
 PERIOD_S = 1.0
@@ -26,6 +29,7 @@ class Health:
     engine: Engine | None
     image_input: ImageInput | None
     stream: Stream | None
+    prompts: PromptTopics | None
 
 
 class Diagnostics:
@@ -54,10 +58,10 @@ class Diagnostics:
 
 def judge(health: Health) -> tuple[bytes, str]:
     """Return a level of DiagnosticStatus, and the first reason why nothing comes out, if any."""
-    source, stream = health.image_input, health.stream
+    source, stream, engine = health.image_input, health.stream, health.engine
     if health.error:
         return DiagnosticStatus.ERROR, health.error
-    if source is None or stream is None:
+    if source is None or stream is None or engine is None:
         return DiagnosticStatus.WARN, f'the node is {health.state}; configure and activate it'
     if source.incompatible and not source.received:
         return (
@@ -72,11 +76,15 @@ def judge(health: Health) -> tuple[bytes, str]:
         return DiagnosticStatus.WARN, f'no images on {source.topic}, though it has a publisher'
     if stream.error:
         return DiagnosticStatus.WARN, stream.error
-    if not stream.standing:
-        return DiagnosticStatus.OK, 'ready; no standing prompt: click, or send detections'
+    if health.prompts and health.prompts.error:
+        return DiagnosticStatus.WARN, health.prompts.error
+    if not engine.session.is_at_work:
+        if stream.lost:
+            return DiagnosticStatus.WARN, stream.lost
+        return DiagnosticStatus.OK, 'ready; nothing is tracked: click, send detections, or ADD'
     if not stream.subscribers:
-        return DiagnosticStatus.OK, 'ready; nobody is subscribed, so nothing is segmented'
-    return DiagnosticStatus.OK, 'segmenting'
+        return DiagnosticStatus.OK, 'ready; nobody is subscribed, so nothing is tracked on'
+    return DiagnosticStatus.OK, 'tracking'
 
 
 def facts(health: Health) -> dict[str, object]:
@@ -92,7 +100,7 @@ def facts(health: Health) -> dict[str, object]:
             'frames dropped for newer ones': engine.worker.replaced,
             'embeddings reused': engine.cache.hits,
             'embeddings made': engine.cache.misses,
-        }
+        } | _tracked(engine)
     if source := health.image_input:
         values |= {
             'image topic': source.topic,
@@ -104,9 +112,22 @@ def facts(health: Health) -> dict[str, object]:
         }
     if stream := health.stream:
         values |= {
-            'standing prompts': len(stream.standing),
             'subscribers': stream.subscribers,
-            'frames segmented': stream.processed,
+            'frames tracked': stream.processed,
+            'tracking rate [Hz]': f'{stream.rate_hz:.1f}',
             'latency [ms]': f'{1e3 * stream.latency_s:.1f}',
         }
     return values
+
+
+def _tracked(engine: Engine) -> dict[str, object]:
+    session, times = engine.session, list(engine.step_times_s)
+    states = Counter(obj.state for obj in session.objects)
+    return {
+        'objects tracked': sum(states.values()),
+        **{f'objects {state.name.lower()}': states[state] for state in ObjectState},
+        'time per tracked frame [ms]': f'{1e3 * fmean(times):.1f}' if times else 'none yet',
+        'tracker resets': session.resets,
+        'last reset': session.reset_reason or 'none',
+        'frames with a repeated stamp': session.repeated,
+    }

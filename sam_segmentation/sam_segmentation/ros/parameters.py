@@ -15,6 +15,7 @@ from sam_segmentation.core.segmenter import (
     MAX_REFINE_ROUNDS,
     EverythingOptions,
 )
+from sam_segmentation.core.tracker_options import MAX_OBJECTS, TrackerOptions
 
 APPLIED_AT_CONFIGURE = 'Applied when the node is configured.'
 
@@ -82,14 +83,36 @@ PARAMETERS = (
     Parameter(
         'confidence_threshold',
         0.0,
-        'Masks with a lower score are left out of the stream; services always answer.',
+        'Masks with a lower score are left out of the mask, the overlay, the detections and the '
+        'label image; the objects are tracked and listed all the same, and services answer.',
         (0, 1),
     ),
     Parameter(
         'refine_rounds',
         0,
-        'How often each mask goes back into the model together with its prompt.',
+        'How often the mask of a prompt goes back into the model together with it. For tracked '
+        f'objects: {APPLIED_AT_CONFIGURE}',
         (0, MAX_REFINE_ROUNDS),
+    ),
+    Parameter(
+        'max_objects',
+        TrackerOptions.max_objects,
+        f'How many objects may be tracked at once. {APPLIED_AT_CONFIGURE}',
+        (1, MAX_OBJECTS),
+    ),
+    Parameter(
+        'memory_policy',
+        TrackerOptions.memory,
+        'Which past frames a model with a memory tracks by: fifo (the last ones, as the official '
+        'SAM 2) or motion_aware (those in which the object was surely seen). '
+        + APPLIED_AT_CONFIGURE,
+    ),
+    Parameter(
+        'lost_after',
+        TrackerOptions.lost_after,
+        'Frames without a sighting after which an occluded object counts as lost. '
+        + APPLIED_AT_CONFIGURE,
+        (1, 10_000),
     ),
     Parameter(
         'points_per_side',
@@ -160,4 +183,14 @@ def everything_options(node: Node) -> EverythingOptions:
         pred_iou_thresh=value(node, 'pred_iou_thresh'),
         stability_score_thresh=value(node, 'stability_score_thresh'),
         min_mask_region_area=value(node, 'min_mask_region_area'),
+    )
+
+
+def tracker_options(node: Node) -> TrackerOptions:
+    """Return how to track; raises PromptError for a memory policy that is unknown."""
+    return TrackerOptions(
+        memory=value(node, 'memory_policy'),
+        refine_rounds=value(node, 'refine_rounds'),
+        max_objects=value(node, 'max_objects'),
+        lost_after=value(node, 'lost_after'),
     )

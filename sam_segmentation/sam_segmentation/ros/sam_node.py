@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sam_node`: promptable segmentation as a managed node."""
+"""`sam_node`: promptable segmentation and tracking as a managed node."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from std_srvs.srv import Trigger
 
 from sam_segmentation.core.engine import Engine
 from sam_segmentation.core.errors import SamError
 from sam_segmentation.core.frame_ring import FrameRing
 from sam_segmentation.core.registry import load_segmenter
 from sam_segmentation.ros import parameters
+from sam_segmentation.ros.answering import Answering
 from sam_segmentation.ros.diagnostics import Diagnostics, Health
 from sam_segmentation.ros.image_input import ImageInput
+from sam_segmentation.ros.prompt_topics import PromptTopics
 from sam_segmentation.ros.run_node import run_node
 from sam_segmentation.ros.services import Services
 from sam_segmentation.ros.stream import Stream
+from sam_segmentation.ros.track_service import TrackService
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -36,10 +38,12 @@ class SamNode(LifecycleNode):
         self._error = ''
         self._engine: Engine | None = None
         self._stream: Stream | None = None
+        self._prompts: PromptTopics | None = None
         self._image_input: ImageInput | None = None
         # The services live as long as the node: an inactive one answers, too, and says why not.
-        Services(self, self._active)
-        self.create_service(Trigger, '~/clear', self._on_clear)
+        answering = Answering(self)
+        Services(self, answering, self._active)
+        TrackService(answering, self._active, self._offer)
         Diagnostics(self, self._health)
 
     def start(self) -> None:
@@ -58,13 +62,17 @@ class SamNode(LifecycleNode):
         try:
             self._engine = Engine(
                 load,
+                tracking=parameters.tracker_options(self),
+                history=parameters.value(self, 'frame_buffer_size'),
                 cache_size=parameters.value(self, 'embedding_cache_size'),
                 max_pending=parameters.value(self, 'max_pending_requests'),
                 on_stream_error=self._on_stream_error,
+                on_reset=self._on_reset,
             )
         except SamError as error:
             return self._fail(error)
-        self._stream = Stream(self, self._offer)
+        self._stream = Stream(self, self._engine)
+        self._prompts = PromptTopics(self, self._active, self._offer)
         self._enter('inactive')
         segmenter = self._engine.segmenter
         self.get_logger().info(f'{segmenter.name} is loaded on {segmenter.device}')
@@ -118,6 +126,9 @@ class SamNode(LifecycleNode):
             self._engine = None
 
     def _release(self) -> None:
+        if self._prompts is not None:
+            self._prompts.close()
+            self._prompts = None
         if self._stream is not None:
             self._stream.close()
             self._stream = None
@@ -141,20 +152,28 @@ class SamNode(LifecycleNode):
         return self._engine, self._image_input.ring
 
     def _health(self) -> Health:
-        return Health(self._state, self._error, self._engine, self._image_input, self._stream)
+        return Health(
+            self._state,
+            self._error,
+            self._engine,
+            self._image_input,
+            self._stream,
+            self._prompts,
+        )
 
     def _offer(self) -> None:
-        """Let the newest frame be segmented, if there is a prompt and somebody who listens."""
-        if self._engine and self._stream and self._image_input and self._stream.wanted:
-            self._engine.worker.offer(self._process_newest)
+        """Let the newest frame be tracked in, if there is an object and somebody who listens."""
+        engine, stream = self._engine, self._stream
+        if engine and stream and self._image_input and stream.wanted:
+            engine.worker.offer(self._process_newest)
 
     def _process_newest(self) -> None:
-        engine, stream, source = self._engine, self._stream, self._image_input
-        if engine is None or stream is None or source is None:
+        stream, source = self._stream, self._image_input
+        if stream is None or source is None:
             return
         # Taken now and not when the job was offered: the newest frame first.
         if len(source.ring):
-            stream.process(source.ring.newest(), engine)
+            stream.process(source.ring.newest())
 
     def _on_stream_error(self, error: Exception) -> None:
         if not self.context.ok():
@@ -162,14 +181,13 @@ class SamNode(LifecycleNode):
         if self._stream is not None:
             self._stream.error = str(error)
         self.get_logger().error(
-            f'the frame was not segmented: {error!r}', throttle_duration_sec=5.0
+            f'the frame was not tracked in: {error!r}', throttle_duration_sec=5.0
         )
 
-    def _on_clear(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        count = self._stream.clear() if self._stream is not None else 0
-        response.success = True
-        response.message = f'{count} standing prompts cleared'
-        return response
+    def _on_reset(self, reason: str) -> None:
+        if self._stream is not None:
+            self._stream.lost = reason
+        self.get_logger().warning(reason)
 
 
 def main() -> None:

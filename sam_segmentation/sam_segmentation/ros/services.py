@@ -1,31 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The services of `sam_node`: a request becomes a job, its result an answer."""
+"""Segmentation on request: a request becomes a job, its result an answer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future as WorkerFuture
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
-from traceback import format_exc
 from typing import Any
 
-from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
-from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from sam_interfaces.msg import ObjectMaskArray
 from sam_interfaces.srv import SegmentEverything, SegmentRequest
 from sam_segmentation.core.engine import Engine, ImageSource
-from sam_segmentation.core.errors import PromptError, SamError, naming_prompt
+from sam_segmentation.core.errors import PromptError, naming_prompt
 from sam_segmentation.core.frame_ring import NANOSECONDS, FrameRing
 from sam_segmentation.core.masks import label_image
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import EverythingOptions
 from sam_segmentation.ros import parameters
+from sam_segmentation.ros.answering import Answering
 from sam_segmentation.ros.conversions import (
     array_to_image,
     check_image,
@@ -43,37 +40,23 @@ class Services:
     Parameters
     ----------
     node : Node
+    answering : Answering
     active : callable
         Returns the engine and the camera's frames; raises SamError while the node is not active.
 
     """
 
-    def __init__(self, node: Node, active: Callable[[], tuple[Engine, FrameRing]]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        answering: Answering,
+        active: Callable[[], tuple[Engine, FrameRing]],
+    ) -> None:
         self._node = node
         self._active = active
-        # Reentrant: a request that waits for the worker must not hold up the next one.
-        group = ReentrantCallbackGroup()
-        node.create_service(
-            SegmentRequest, '~/segment', partial(self._answer, self._segment), callback_group=group
-        )
-        node.create_service(
-            SegmentEverything,
-            '~/segment_everything',
-            partial(self._answer, self._segment_everything),
-            callback_group=group,
-        )
-
-    async def _answer(self, handler: Callable[..., Any], request: Any, response: Any) -> Any:
-        """Answer a request, whatever happens: an exception here would end the node."""
-        try:
-            await handler(request, response)
-            response.success = True
-        except SamError as error:
-            response.message = str(error)
-        except Exception as error:  # the caller is told, and the log says where
-            self._node.get_logger().error(f'internal error:\n{format_exc()}')
-            response.message = f'internal error, please report it: {error!r}'
-        return response
+        self._answering = answering
+        answering.serve(SegmentRequest, '~/segment', self._segment)
+        answering.serve(SegmentEverything, '~/segment_everything', self._segment_everything)
 
     async def _segment(
         self, request: SegmentRequest.Request, response: SegmentRequest.Response
@@ -90,15 +73,16 @@ class Services:
             with naming_prompt(number, len(request.prompts)):
                 prompts.append(prompt_from_msg(prompt))
         header, key, image_rgb = _source(request, ring)
-        results = await self._run(
-            engine,
-            lambda: engine.segment(
-                key(),
-                image_rgb,
-                prompts,
-                multimask=request.multimask_output,
-                refine_rounds=parameters.value(self._node, 'refine_rounds'),
-            ),
+        results = await self._answering.result(
+            engine.worker.submit(
+                lambda: engine.segment(
+                    key(),
+                    image_rgb,
+                    prompts,
+                    multimask=request.multimask_output,
+                    refine_rounds=parameters.value(self._node, 'refine_rounds'),
+                )
+            )
         )
         response.header = header
         response.objects = [
@@ -114,8 +98,8 @@ class Services:
         engine, ring = self._active()
         options = _options(request, parameters.everything_options(self._node))
         header, key, image_rgb = _source(request, ring)
-        masks, size_wh = await self._run(
-            engine, lambda: engine.segment_everything(key(), image_rgb, options)
+        masks, size_wh = await self._answering.result(
+            engine.worker.submit(lambda: engine.segment_everything(key(), image_rgb, options))
         )
         response.objects = self._everything_msg(masks, size_wh, header, engine.segmenter.name)
         response.message = f'{len(masks)} objects by {engine.segmenter.name}'
@@ -137,18 +121,6 @@ class Services:
             # An image that was sent without a stamp has no age.
             latency=(now_ns - stamp_ns) / NANOSECONDS if stamp_ns else 0.0,
         )
-
-    async def _run(self, engine: Engine, job: Callable[[], Any]) -> Any:
-        done: Future = Future()
-
-        def wake(finished: WorkerFuture[Any]) -> None:
-            done.set_result(finished)
-            # Without it the executor would see the result at its next event only.
-            if self._node.executor is not None:
-                self._node.executor.wake()
-
-        engine.worker.submit(job).add_done_callback(wake)
-        return (await done).result()
 
 
 def _source(request: Any, ring: FrameRing) -> tuple[Header, Callable[[], Hashable], ImageSource]:

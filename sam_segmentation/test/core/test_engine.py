@@ -5,6 +5,7 @@ from threading import active_count, get_ident
 
 import numpy as np
 import pytest
+from toy_tracker import ToyTracker
 
 from sam_segmentation.core.camera import project
 from sam_segmentation.core.embedding_cache import EmbeddingCache
@@ -14,6 +15,8 @@ from sam_segmentation.core.frame_ring import Frame, FrameRing
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import Segmenter
+from sam_segmentation.core.tracker_options import TrackerOptions
+from sam_segmentation.core.tracking_requests import NewObject, add
 
 IMAGE = np.zeros((6, 8, 3), np.uint8)
 CLICK = Prompt(points_xy=[(2, 2)], labels=[1])
@@ -38,10 +41,21 @@ class Counting(Segmenter):
     def _segment_everything(self, embedding, options):
         return []
 
+    def make_tracker(self, options):
+        return ToyTracker(options)
+
+
+def make_engine(load=Counting, **options):
+    defaults = {
+        'tracking': TrackerOptions(), 'history': 10, 'cache_size': 2, 'max_pending': 2,
+        'on_stream_error': print, 'on_reset': print,
+    }  # fmt: skip
+    return Engine(load, **defaults | options)
+
 
 @pytest.fixture
 def engine():
-    engine = Engine(Counting, cache_size=2, max_pending=2, on_stream_error=print)
+    engine = make_engine()
     yield engine
     engine.close()
 
@@ -89,16 +103,59 @@ def test_the_model_is_loaded_in_the_thread_that_runs_it():
         def _embed(self, image_rgb):
             threads.append(get_ident())
 
-    engine = Engine(Threads, cache_size=1, max_pending=1, on_stream_error=print)
+    engine = make_engine(Threads)
     engine.worker.submit(lambda: engine.segment('a', lambda: IMAGE, [CLICK])).result(10)
     engine.close()
     assert threads[0] == threads[1] != get_ident()
 
 
+def test_the_tracker_is_made_and_used_in_that_thread_too():
+    threads = []
+
+    class Threads(Counting):
+        def make_tracker(self, options):
+            threads.append(get_ident())
+            return TrackerThreads(options)
+
+    class TrackerThreads(ToyTracker):
+        def _step(self, image_rgb, expected):
+            threads.append(get_ident())
+            return super()._step(image_rgb, expected)
+
+    engine = make_engine(Threads)
+    ring = FrameRing(3)
+    ring.add(frame(1))
+    view = engine.track(add(engine.session, ring, [NewObject(CLICK)])).result(10)
+    assert [obj.object_id for obj in view.objects] == [1]
+    engine.worker.submit(lambda: engine.step(frame(2))).result(10)
+    engine.close()
+    assert len(threads) == 3
+    assert set(threads) == {threads[0]} != {get_ident()}
+
+
+def test_out_of_memory_in_the_tracker_empties_the_cache_too(engine, monkeypatch):
+    def full(tracker, image_rgb, expected):
+        raise DeviceError('out of memory')
+
+    monkeypatch.setattr(ToyTracker, '_step', full)
+    ring = FrameRing(3)
+    ring.add(frame(1))
+    for step in (
+        lambda: engine.track(add(engine.session, ring, [NewObject(CLICK)])).result(10),
+        lambda: engine.step(frame(2)),
+    ):
+        engine.segment('a', lambda: IMAGE, [CLICK])
+        embedded = engine.segmenter.embedded
+        with pytest.raises(DeviceError):
+            step()
+        engine.segment('a', lambda: IMAGE, [CLICK])
+        assert engine.segmenter.embedded == embedded + 1
+
+
 def test_what_loading_raises_is_raised_and_leaves_no_thread():
     before = active_count()
     with pytest.raises(ZeroDivisionError):
-        Engine(lambda: 1 / 0, cache_size=1, max_pending=1, on_stream_error=print)
+        make_engine(lambda: 1 / 0)
     assert active_count() == before
 
 

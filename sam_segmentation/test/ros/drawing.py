@@ -31,6 +31,14 @@ def scene(seed: int, size_wh: tuple[int, int] = SIZE_WH) -> np.ndarray:
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
+def ball(x: int, y: int, *, size_wh: tuple[int, int] = SIZE_WH) -> np.ndarray:
+    """Draw an orange ball of 15 px radius on noisy grey: uint8 (H, W, 3)."""
+    image = np.full((size_wh[1], size_wh[0], 3), 90, np.uint8)
+    cv2.circle(image, (x, y), 15, (230, 120, 20), -1)
+    noise = np.random.default_rng(x).normal(0, 3, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
 def click(x: float, y: float, label: int = 1) -> Prompt:
     """Return a prompt of one point."""
     return Prompt(points=[Point2D(x=float(x), y=float(y))], labels=[label])

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sam_node` with models for tests and benchmarks: instant, slow, out of memory, broken."""
+"""`sam_node` with models for tests and benchmarks: instant, slow, out of memory, broken, toy."""
 
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,7 +14,22 @@ from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import Segmenter
 from sam_segmentation.ros.sam_node import main
 
+sys.path.append(str(Path(__file__).parent.parent))
+
+from toy_tracker import ToyTracker
+
 SLOW_S = 0.2
+
+
+class Slowed(ToyTracker):
+    """Takes 200 ms for each frame."""
+
+    def _step(self, image_rgb, expected):
+        time.sleep(SLOW_S)
+        return super()._step(image_rgb, expected)
+
+    def _empty(self):
+        return Slowed(self.options)
 
 
 class Whole(Segmenter):
@@ -30,13 +47,19 @@ class Whole(Segmenter):
     def _segment_everything(self, embedding, options):
         return list(self._segment(embedding, None, False))
 
+    def make_tracker(self, options):
+        return ToyTracker(options)
+
 
 class Slow(Whole):
-    """Takes 200 ms to embed."""
+    """Takes 200 ms to embed, and to track."""
 
     def _embed(self, image_rgb):
         time.sleep(SLOW_S)
         return super()._embed(image_rgb)
+
+    def make_tracker(self, options):
+        return Slowed(options)
 
 
 class RunsFull(Whole):
@@ -75,4 +98,5 @@ def load_broken(name, *, checkpoint, device):
 if __name__ == '__main__':
     for model in ('instant', 'slow', 'runs_full', 'broken'):
         registry.register(model, f'odd_models_node:load_{model}')
+    registry.register('toy', 'odd_models_node:load_instant')
     main()

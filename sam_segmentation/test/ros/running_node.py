@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of a running node share: a camera, and what the node says of itself."""
+"""What the tests of a running node share: a camera, ~/track, and what the node says of itself."""
 
 import cv2
+import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from drawing import click, scene
@@ -9,7 +10,8 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from sam_interfaces.srv import SegmentRequest
+from sam_interfaces.msg import ObjectMaskArray
+from sam_interfaces.srv import SegmentRequest, Track
 from sam_segmentation.ros.conversions import array_to_image
 
 NODE = 'sam_segmentation.ros.sam_node'
@@ -21,7 +23,7 @@ def request(width: int = 80) -> SegmentRequest.Request:
 
 
 class Camera:
-    """Publishes one image over and over, with a stamp that counts up."""
+    """Publishes an image over and over, with a stamp that counts up."""
 
     def __init__(
         self, ros, pixels, *, topic='/sam/image', kind=Image, qos=qos_profile_sensor_data
@@ -29,14 +31,17 @@ class Camera:
         self.ros, self.pixels, self.kind, self.sent = ros, pixels, kind, 0
         self.publisher = ros.node.create_publisher(kind, topic, qos)
 
-    def send(self):
-        self.sent += 1
-        header = Header(stamp=Time(sec=self.sent), frame_id='optical')
+    def send(self, pixels=None, *, stamp=None, encoding='rgb8'):
+        """Publish an image, or the usual one, and return its header."""
+        self.sent += stamp is None
+        pixels = self.pixels if pixels is None else pixels
+        header = Header(stamp=stamp or Time(sec=self.sent), frame_id='optical')
         if self.kind is Image:
-            self.publisher.publish(array_to_image(self.pixels, 'rgb8', header))
+            self.publisher.publish(array_to_image(pixels, encoding, header))
         else:
-            data = cv2.imencode('.png', self.pixels[..., ::-1])[1].tobytes()
+            data = cv2.imencode('.png', pixels[..., ::-1])[1].tobytes()
             self.publisher.publish(CompressedImage(header=header, format='png', data=data))
+        return header
 
     def send_until(self, condition, what):
         def attempt():
@@ -46,11 +51,60 @@ class Camera:
         return self.ros.until(attempt, what)
 
 
-def diagnosis(ros, sign, level=None):
-    """Wait for a diagnosis that contains a text, and return it with its values."""
+class Tracking:
+    """A node that tracks, with a camera, and what it publishes in `results`."""
+
+    def __init__(self, ros, pixels):
+        self.ros = ros
+        self.client = ros.client(Track, '/sam/track')
+        self.camera = Camera(ros, pixels)
+        self.results = ros.listen(ObjectMaskArray, '/sam/objects')
+        segment = ros.client(SegmentRequest, '/sam/segment')
+        self.camera.send_until(
+            lambda: ros.call(segment, SegmentRequest.Request(prompts=[click(1, 1)])).success,
+            'the node to see the camera',
+        )
+
+    def ask(self, command, **fields):
+        """Call ~/track and return its answer."""
+        command = getattr(Track.Request, command)
+        return self.ros.call(self.client, Track.Request(command=command, **fields))
+
+    def add(self, prompt, **fields):
+        """Add an object and return it."""
+        answer = self.ask('ADD', prompt=prompt, **fields)
+        assert answer.success, answer.message
+        return answer.objects[0]
+
+    def seen(self, header):
+        """Return the last result for an image, if there is one."""
+        return next((r for r in reversed(self.results) if r.header == header), None)
+
+    def show(self, pixels=None, **options):
+        """Publish an image until it was tracked in, and return what was seen."""
+        header = self.camera.send(pixels, **options)
+
+        def seen():
+            # Best effort: what was lost is sent again, under the stamp that makes it the same.
+            if self.seen(header) is None:
+                self.camera.send(pixels, **options | {'stamp': header.stamp})
+            return self.seen(header)
+
+        return self.ros.until(seen, 'a result for the image')
+
+
+def labels_of(message) -> np.ndarray:
+    """Return the label image of a message, uint16 (H, W)."""
+    image = message.label_image
+    return np.frombuffer(image.data, np.uint16).reshape(image.height, image.width)
+
+
+def diagnosis(ros, sign, level=None, *, meanwhile=lambda: None):
+    """Wait for a new diagnosis that contains a text, and return its values."""
     received = ros.listen(DiagnosticArray, '/diagnostics')
 
     def found():
+        meanwhile()
         for array in received:
             for status in array.status:
                 if sign in status.message and level in (None, status.level):

@@ -1,134 +1,123 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stream of a running node: standing prompts, what is published, and why when nothing is."""
+"""The stream of a running node: what is published, and why when nothing is."""
 
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from drawing import click, scene
-from geometry_msgs.msg import Point, PointStamped
+from diagnostic_msgs.msg import DiagnosticStatus
+from drawing import ball, click, scene
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
-from running_node import NODE, Camera, diagnosis, request
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from running_node import NODE, Camera, Tracking, diagnosis, labels_of, request
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
-from std_srvs.srv import Trigger
-from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
+from vision_msgs.msg import Detection2DArray
 
-from sam_interfaces.msg import ObjectMaskArray
-from sam_interfaces.srv import SegmentRequest
+from sam_interfaces.msg import ObjectMask, ObjectMaskArray
+from sam_interfaces.srv import SegmentRequest, Track
 from sam_segmentation import Prompt, load_segmenter
-from sam_segmentation.ros.conversions import array_to_image, box_to_msg, mask_from_msg
+from sam_segmentation.core.overlay import colour_of
+from sam_segmentation.ros.conversions import array_to_image, mask_from_msg
 
 ODD_MODELS = Path(__file__).parent / 'odd_models_node.py'
 
 
-def test_a_click_is_applied_to_every_new_frame_until_cleared(ros):
+def test_a_tracked_object_is_published_on_every_topic_until_it_is_removed(ros):
     ros.start_node(NODE)
-    camera = Camera(ros, scene(4))
-    objects = ros.listen(ObjectMaskArray, '/sam/objects')
+    tracking = Tracking(ros, ball(80, 60))
+    objects, camera = tracking.results, tracking.camera
     masks = ros.listen(Image, '/sam/mask', qos_profile_sensor_data)
     overlays = ros.listen(Image, '/sam/mask_overlay', qos_profile_sensor_data)
     detections = ros.listen(Detection2DArray, '/sam/detections')
-    clicks = ros.node.create_publisher(Point, '/sam/click', 5)
-    ros.until(clicks.get_subscription_count, 'the node to listen for clicks')
-    camera.send_until(lambda: (clicks.publish(Point(x=80.0, y=60.0)), objects)[1], 'masks')
+    prompt = click(80, 60)
+    prompt.text = 'ball'
+    added = tracking.add(prompt)
     everything = (objects, masks, overlays, detections)
     camera.send_until(lambda: all(len(received) > 3 for received in everything), 'four of each')
-
-    segmenter = load_segmenter('grabcut')
-    [mask] = segmenter.segment(segmenter.embed(scene(4)), Prompt(points_xy=[(80, 60)], labels=[1]))
-    message = objects[-1]
-    labels = np.frombuffer(message.label_image.data, np.uint16).reshape(120, 160)
-    np.testing.assert_array_equal(labels == 1, mask.mask)
+    message = tracking.show()
+    [obj] = message.objects
+    labels = labels_of(message)
+    assert set(np.unique(labels)) == {0, obj.id}
+    assert (obj.id, obj.label, obj.state) == (added.id, 'ball', ObjectMask.VISIBLE)
+    assert obj.area == np.count_nonzero(labels) > 0
+    assert len(obj.mask.data) == 0
     assert message.header.frame_id == 'optical'
     assert message.label_image.header == message.header
     assert (message.model, message.label_image.encoding) == ('grabcut', 'mono16')
-    assert [(obj.id, obj.area, len(obj.mask.data)) for obj in message.objects] == [
-        (1, mask.area, 0)
-    ]
-    stamps = [received.header.stamp.sec for received in objects]
-    assert stamps == sorted(set(stamps))
-    np.testing.assert_array_equal(mask_from_msg(masks[-1]), mask.mask)
+    for received in everything:
+        ros.until(lambda r=received: r[-1].header == message.header, 'the same frame')
+    np.testing.assert_array_equal(mask_from_msg(masks[-1]), labels != 0)
+    [detection] = detections[-1].detections
+    assert detection.bbox == obj.box
+    assert (detection.id, detection.results[0].hypothesis.class_id) == (str(obj.id), 'ball')
+    overlay = np.frombuffer(overlays[-1].data, np.uint8).reshape(*labels.shape, 3)
+    outline = (overlay == colour_of(obj.id)).all(axis=2)
+    assert outline.any()
     assert overlays[-1].encoding == 'rgb8'
-    assert detections[-1].detections[0].bbox == message.objects[0].box
+    stamps = [received.header.stamp.sec for received in objects]
+    assert stamps == sorted(stamps)
 
-    answer = ros.call(ros.client(Trigger, '/sam/clear'), Trigger.Request())
-    assert answer.message == '1 standing prompts cleared'
+    assert tracking.ask('REMOVE', object_id=obj.id).success
+    ros.until(lambda: not objects[-1].objects, 'an empty result')
+    assert not labels_of(objects[-1]).any()
     before = len(objects)
-    values = diagnosis(ros, 'no standing prompt')
-    assert values['standing prompts'] == '0'
-    assert len(objects) - before <= 1  # one may have been under way
+    values = diagnosis(ros, 'ready; nothing is tracked', meanwhile=camera.send)
+    assert values['objects tracked'] == '0'
+    assert len(objects) == before
 
 
-def test_boxes_of_a_detector_are_applied_with_their_names(ros):
-    ros.start_node(NODE)
-    camera = Camera(ros, scene(4))
-    objects = ros.listen(ObjectMaskArray, '/sam/objects')
-    prompts = ros.node.create_publisher(Detection2DArray, '/sam/prompt_detections', 5)
-    message = Detection2DArray()
-    boxes = {'cup': (10, 10, 70, 60), 'bowl': (80, 40, 150, 110)}
-    for name, box in boxes.items():
-        result = ObjectHypothesisWithPose()
-        result.hypothesis.class_id, result.hypothesis.score = name, 0.8
-        message.detections.append(Detection2D(results=[result], bbox=box_to_msg(box)))
-    ros.until(prompts.get_subscription_count, 'the node to listen for detections')
-    camera.send_until(lambda: (prompts.publish(message), objects)[1], 'masks')
-    segmenter = load_segmenter('grabcut')
-    embedding = segmenter.embed(scene(4))
-    for obj, (name, box) in zip(objects[-1].objects, boxes.items(), strict=True):
-        [mask] = segmenter.segment(embedding, Prompt(box_xyxy=box))
-        assert (obj.label, obj.area) == (name, mask.area)
-    assert [obj.id for obj in objects[-1].objects] == [1, 2]
+def test_what_is_not_surely_seen_is_listed_but_not_shown(ros):
+    ros.start_node(NODE, confidence_threshold=1.0)
+    tracking = Tracking(ros, ball(80, 60))
+    overlays = ros.listen(Image, '/sam/mask_overlay', qos_profile_sensor_data)
+    detections = ros.listen(Detection2DArray, '/sam/detections')
+    added = tracking.add(click(80, 60))
+    assert 0 < added.score < 1
+    assert added.area > 0
+    message = tracking.show()
+    [obj] = message.objects
+    assert (obj.id, obj.area, obj.box.size_x) == (added.id, 0, 0.0)
+    assert obj.score > 0
+    assert not labels_of(message).any()
+    tracking.camera.send_until(lambda: overlays and detections, 'the other topics')
+    assert detections[-1].detections == []
 
 
-def test_a_point_clicked_in_metres_is_projected(ros):
-    ros.start_node(NODE)
-    camera = Camera(ros, scene(4))
-    objects = ros.listen(ObjectMaskArray, '/sam/objects')
-    infos = ros.node.create_publisher(CameraInfo, '/sam/camera_info', 5)
-    clicks = ros.node.create_publisher(PointStamped, '/sam/clicked_point', 5)
-    info = CameraInfo(k=[100.0, 0.0, 80.0, 0.0, 100.0, 60.0, 0.0, 0.0, 1.0])
-    info.header.frame_id = 'optical'
-    point = PointStamped()
-    point.header.frame_id = 'map'
-    point.point.z = 2.0
-
-    def send():
-        infos.publish(info)
-        clicks.publish(point)
-        return objects
-
-    ros.until(clicks.get_subscription_count, 'the node to listen for points')
-    received = ros.listen(DiagnosticArray, '/diagnostics')
-    camera.send_until(
-        lambda: send() or any("frame 'map'" in a.status[0].message for a in received),
-        'a diagnosis that names the frame',
-    )
-    assert not objects
-    point.header.frame_id = 'optical'
-    camera.send_until(send, 'masks')
-    segmenter = load_segmenter('grabcut')
-    [mask] = segmenter.segment(segmenter.embed(scene(4)), Prompt(points_xy=[(80, 60)], labels=[1]))
-    assert objects[-1].objects[0].area == mask.area
+def test_an_object_that_nobody_sees_any_more_is_occluded_then_lost_and_comes_back(ros):
+    ros.start(sys.executable, ODD_MODELS, '--ros-args', '-p', 'model:=toy', '-p', 'lost_after:=4')
+    square = np.full((48, 64, 3), 90, np.uint8)
+    square[20:28, 30:38] = (200, 0, 0)
+    tracking = Tracking(ros, square)
+    added = tracking.add(click(33, 23))
+    overlays = ros.listen(Image, '/sam/mask_overlay', qos_profile_sensor_data)
+    tracking.camera.send_until(lambda: overlays, 'an overlay')
+    black = np.zeros_like(square)
+    states = [tracking.show(black).objects[0].state for _ in range(6)]
+    assert states[0] == ObjectMask.OCCLUDED
+    assert states[-1] == ObjectMask.LOST
+    message = tracking.results[-1]
+    assert (message.objects[0].box.size_x, message.objects[0].area) == (0.0, 0)
+    values = diagnosis(ros, 'tracking', meanwhile=lambda: tracking.camera.send(black))
+    assert (values['objects lost'], values['objects visible']) == ('1', '0')
+    ros.until(lambda: np.any(overlays[-1].data), 'what is hidden to be written on the overlay')
+    back = [tracking.show().objects[0] for _ in range(2)]
+    assert [obj.state for obj in back] == [ObjectMask.LOST, ObjectMask.VISIBLE]
+    assert (back[-1].id, back[-1].area) == (added.id, 64)
 
 
 def test_nobody_subscribed_means_no_work(ros):
     ros.start_node(NODE)
     camera = Camera(ros, scene(4))
-    clicks = ros.node.create_publisher(Point, '/sam/click', 5)
-    ros.until(clicks.get_subscription_count, 'the node to listen for clicks')
-    received = ros.listen(DiagnosticArray, '/diagnostics')
-
-    def idle():
-        clicks.publish(Point(x=80.0, y=60.0))
-        return [a.status[0] for a in received if 'nobody is subscribed' in a.status[0].message]
-
-    [status, *_] = camera.send_until(idle, 'a diagnosis that nobody is subscribed')
-    values = {value.key: value.value for value in status.values}
-    assert int(values['images received']) > 0
-    assert (values['frames segmented'], values['embeddings made']) == ('0', '0')
+    client = ros.client(Track, '/sam/track')
+    add = Track.Request(prompt=click(80, 60))
+    camera.send_until(lambda: ros.call(client, add).success, 'an object')
+    values = diagnosis(ros, 'nobody is subscribed', meanwhile=camera.send)
+    assert int(values['images received']) > 1
+    assert (values['frames tracked'], values['tracking rate [Hz]']) == ('0', '0.0')
+    # It goes on with the first one who listens.
+    objects = ros.listen(ObjectMaskArray, '/sam/objects')
+    camera.send_until(lambda: objects and objects[-1].objects, 'a result')
 
 
 def test_compressed_images_are_read(ros):
@@ -153,14 +142,9 @@ def test_diagnostics_say_why_nothing_comes_out(ros):
     publisher = ros.node.create_publisher(Image, '/sam/image', qos_profile_sensor_data)
     diagnosis(ros, 'no images on /sam/image, though it has a publisher', DiagnosticStatus.WARN)
     bad = array_to_image(np.zeros((4, 4), np.uint16), '16UC1', Header())
-    received = ros.listen(DiagnosticArray, '/diagnostics')
-
-    def told():
-        publisher.publish(bad)
-        return [a for a in received if "encoding '16UC1'" in a.status[0].message]
-
-    [array, *_] = ros.until(told, 'a diagnosis that names the encoding')
-    assert array.status[0].level == DiagnosticStatus.ERROR
+    diagnosis(
+        ros, "encoding '16UC1'", DiagnosticStatus.ERROR, meanwhile=lambda: publisher.publish(bad)
+    )
 
 
 def test_diagnostics_name_an_incompatible_qos(ros):
@@ -175,25 +159,21 @@ def test_diagnostics_name_an_incompatible_qos(ros):
 
 def test_a_stream_faster_than_the_model_makes_nothing_wait(ros):
     ros.start(sys.executable, ODD_MODELS, '--ros-args', '-p', 'model:=slow')
-    pixels = scene(4)
-    publisher = ros.node.create_publisher(Image, '/sam/image', qos_profile_sensor_data)
-    clicks = ros.node.create_publisher(Point, '/sam/click', 5)
-    objects = ros.listen(ObjectMaskArray, '/sam/objects')
-    ros.until(clicks.get_subscription_count, 'the node to listen for clicks')
-    segment = ros.client(SegmentRequest, '/sam/segment')
+    tracking = Tracking(ros, ball(80, 60))
+    tracking.add(click(80, 60))
+    objects = tracking.results
     next_send = time.monotonic()
 
     def flood():
         nonlocal next_send
         if time.monotonic() >= next_send:
             next_send += 1 / 60
-            now = ros.node.get_clock().now().to_msg()
-            publisher.publish(array_to_image(pixels, 'rgb8', Header(stamp=now)))
-            if not objects:
-                clicks.publish(Point(x=80.0, y=60.0))
+            tracking.camera.send(stamp=ros.node.get_clock().now().to_msg())
         return len(objects) >= 10
 
     ros.until(flood, 'ten results')
     # Waiting behind older frames would add 0.2 s for each of them.
-    assert max(message.latency for message in objects) < 1.0
-    assert ros.call(segment, request()).success
+    ages = [message.latency for message in objects if message.header.stamp.sec > 1e6]
+    assert len(ages) > 5
+    assert max(ages) < 1.0
+    assert ros.call(ros.client(SegmentRequest, '/sam/segment'), request()).success

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the services of `sam_node` answer: always, and without holding up one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future as WorkerFuture
+from functools import partial
+from traceback import format_exc
+from typing import Any, TypeVar
+
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.node import Node
+from rclpy.task import Future
+
+from sam_segmentation.core.errors import SamError
+
+T = TypeVar('T')
+
+
+class Answering:
+    """Offers services whose handlers wait for the worker."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        # Reentrant: a request that waits for the worker must not hold up the next one.
+        self._group = ReentrantCallbackGroup()
+
+    def serve(self, kind: Any, name: str, handler: Callable[..., Any]) -> None:
+        """Offer a service; `await handler(request, response)` fills the answer or raises."""
+        self._node.create_service(
+            kind, name, partial(self._answer, handler), callback_group=self._group
+        )
+
+    async def result(self, job: WorkerFuture[T]) -> T:
+        """Wait for the worker; return, or raise, what its job did."""
+        done: Future = Future()
+
+        def wake(finished: WorkerFuture[T]) -> None:
+            done.set_result(finished)
+            # Without it the executor would see the result at its next event only.
+            if self._node.executor is not None:
+                self._node.executor.wake()
+
+        job.add_done_callback(wake)
+        finished: WorkerFuture[T] = await done
+        return finished.result()
+
+    async def _answer(self, handler: Callable[..., Any], request: Any, response: Any) -> Any:
+        """Answer a request, whatever happens: an exception here would end the node."""
+        try:
+            await handler(request, response)
+            response.success = True
+        except SamError as error:
+            response.message = str(error)
+        except Exception as error:  # the caller is told, and the log says where
+            self._node.get_logger().error(f'internal error:\n{format_exc()}')
+            response.message = f'internal error, please report it: {error!r}'
+        return response

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clicks and detections: messages that let objects be tracked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Lock
+from typing import Any
+
+from geometry_msgs.msg import Point, PointStamped
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo
+from vision_msgs.msg import Detection2DArray
+
+from sam_segmentation.core.camera import project
+from sam_segmentation.core.engine import Engine
+from sam_segmentation.core.errors import PromptError, SamError
+from sam_segmentation.core.frame_ring import FrameRing
+from sam_segmentation.core.prompt import FOREGROUND, Prompt
+from sam_segmentation.core.tracking_detections import detect
+from sam_segmentation.core.tracking_requests import NewObject, add
+from sam_segmentation.core.tracking_session import View
+from sam_segmentation.core.worker import Steps
+from sam_segmentation.ros import parameters
+from sam_segmentation.ros.conversions import box_from_msg, stamp_to_ns
+
+
+class PromptTopics:
+    """Listens to the topics that prompt, and lets the tracker do what they ask for.
+
+    Parameters
+    ----------
+    node : Node
+    active : callable
+        Returns the engine and the camera's frames; raises SamError while the node is not active.
+    on_change : callable
+        Called after what is tracked was changed; from any thread.
+
+    Attributes
+    ----------
+    error : str
+        Why the last prompt came to nothing; empty: it did not.
+
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        active: Callable[[], tuple[Engine, FrameRing]],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.error = ''
+        self._node = node
+        self._active = active
+        self._on_change = on_change
+        self._camera_info: CameraInfo | None = None
+        self._lock = Lock()
+        self._detecting = False
+        self._waiting: Detection2DArray | None = None
+        subscribe = node.create_subscription
+        self._subscriptions = [
+            subscribe(Point, '~/click', self._on_click, 5),
+            subscribe(PointStamped, '~/clicked_point', self._on_clicked_point, 5),
+            subscribe(Detection2DArray, '~/prompt_detections', self._on_detections, 5),
+            subscribe(CameraInfo, '~/camera_info', self._on_camera_info, qos_profile_sensor_data),
+        ]
+
+    def close(self) -> None:
+        """End the topics."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _on_click(self, msg: Point) -> None:
+        self._add_at(lambda: (msg.x, msg.y))
+
+    def _on_clicked_point(self, msg: PointStamped) -> None:
+        self._add_at(lambda: self._pixel_of(msg))
+
+    def _pixel_of(self, msg: PointStamped) -> tuple[float, float]:
+        info = self._camera_info
+        if info is None:
+            raise PromptError(
+                'a point in metres was clicked, but no camera_info has arrived; remap '
+                "~/camera_info to the camera's"
+            )
+        if msg.header.frame_id != info.header.frame_id:
+            raise PromptError(
+                f'the clicked point is in frame {msg.header.frame_id!r}, the camera in '
+                f"{info.header.frame_id!r}; set RViz's fixed frame to the camera's"
+            )
+        point = (msg.point.x, msg.point.y, msg.point.z)
+        return project(point, info.k, info.d, distortion_model=info.distortion_model)
+
+    def _add_at(self, pixel: Callable[[], tuple[float, float]]) -> None:
+        """Track what is at a pixel of the newest frame."""
+        try:
+            engine, ring = self._active()
+            new = NewObject(Prompt(points_xy=[pixel()], labels=[FOREGROUND]))
+            self._run(engine, add(engine.session, ring, [new]), lambda: None)
+        except SamError as error:
+            self._refuse(error)
+
+    def _on_detections(self, msg: Detection2DArray) -> None:
+        # One message at a time, and of those that wait the newest: else an object would be added
+        # once by each of the messages that come until it is tracked.
+        with self._lock:
+            if self._detecting:
+                self._waiting = msg
+                return
+            self._detecting = True
+        self._detect(msg)
+
+    def _detect(self, msg: Detection2DArray) -> None:
+        try:
+            engine, ring = self._active()
+            found = _objects(msg, parameters.value(self._node, 'max_prompts'))
+            steps = detect(engine.session, ring, found, stamp_ns=stamp_to_ns(msg.header.stamp))
+            self._run(engine, steps, self._after_detections)
+        except SamError as error:
+            self._refuse(error)
+            self._after_detections()
+
+    def _after_detections(self) -> None:
+        with self._lock:
+            msg, self._waiting = self._waiting, None
+            self._detecting = msg is not None
+        if msg is not None:
+            self._detect(msg)
+
+    def _on_camera_info(self, msg: CameraInfo) -> None:
+        self._camera_info = msg
+
+    def _run(self, engine: Engine, steps: Steps[View], then: Callable[[], None]) -> None:
+        """Run a request in the worker; nobody waits for it, so errors go to the diagnostics."""
+
+        def finished(future: Future[Any]) -> None:
+            error = future.exception()
+            if error is None:
+                self.error = ''
+                self._on_change()
+            else:
+                self._refuse(error)
+            then()
+
+        engine.track(steps).add_done_callback(finished)
+
+    def _refuse(self, error: BaseException) -> None:
+        if not self._node.context.ok():
+            return  # the process ends, and what a job in flight says of that is no news
+        self.error = str(error)
+        self._node.get_logger().warning(f'prompt refused: {error}', throttle_duration_sec=5.0)
+
+
+def _objects(msg: Detection2DArray, limit: int) -> list[NewObject]:
+    """Return what was detected, by its box and best class; raises PromptError."""
+    if len(msg.detections) > limit:
+        raise PromptError(
+            f'{len(msg.detections)} detections are more than max_prompts ({limit}); '
+            'raise it, or filter them'
+        )
+    found = []
+    for number, detection in enumerate(msg.detections, start=1):
+        box = box_from_msg(detection.bbox)
+        if box is None:
+            raise PromptError(f'detection {number} has a box of no area; leave it out')
+        best = max(detection.results, key=lambda r: r.hypothesis.score, default=None)
+        label = best.hypothesis.class_id if best else ''
+        found.append(NewObject(Prompt(box_xyxy=box), label=label))
+    return found

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `sam_node` publishes of the tracked objects."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray
+
+from sam_interfaces.msg import ObjectMaskArray
+from sam_segmentation.core.frame_ring import NANOSECONDS, Frame
+from sam_segmentation.core.masks import label_image
+from sam_segmentation.core.overlay import draw_overlay
+from sam_segmentation.core.tracked_mask import ObjectState, TrackedMask
+from sam_segmentation.core.tracking_session import View
+from sam_segmentation.ros.conversions import (
+    array_to_image,
+    mask_to_msg,
+    object_to_detection,
+    stamp_to_ns,
+    tracked_to_msg,
+)
+
+
+class Publishing:
+    """The topics that the tracked objects come out on; what nobody listens to is not made."""
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._node = node
+        publish = node.create_lifecycle_publisher
+        self._masks = publish(Image, '~/mask', qos_profile_sensor_data)
+        self._overlays = publish(Image, '~/mask_overlay', qos_profile_sensor_data)
+        self._objects = publish(ObjectMaskArray, '~/objects', 5)
+        self._detections = publish(Detection2DArray, '~/detections', 5)
+        self._publishers = (self._masks, self._overlays, self._objects, self._detections)
+
+    @property
+    def subscribers(self) -> int:
+        """How many listen to what is published."""
+        return sum(publisher.get_subscription_count() for publisher in self._publishers)
+
+    def close(self) -> None:
+        """End the topics."""
+        for publisher in self._publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def publish(self, view: View, *, model: str, threshold: float) -> float:
+        """Publish every object, and the masks of those that are seen well enough.
+
+        Parameters
+        ----------
+        view : View
+            Of a frame.
+        model : str
+            Its name.
+        threshold : float
+            Masks with a lower score are left out [0-1].
+
+        Returns
+        -------
+        float
+            From the image's stamp to now [s].
+
+        """
+        frame = view.frame
+        if frame is None:
+            return 0.0
+        header: Header = frame.header
+        shown = [obj for obj in view.objects if _is_shown(obj, threshold)]
+        height, width = frame.image_rgb.shape[:2]
+        masks, ids = [obj.mask for obj in shown], [obj.object_id for obj in shown]
+        if self._overlays.get_subscription_count():
+            self._overlays.publish(array_to_image(_overlay(frame, view, shown), 'rgb8', header))
+        if self._detections.get_subscription_count():
+            detections = [object_to_detection(obj, header) for obj in shown]
+            self._detections.publish(Detection2DArray(header=header, detections=detections))
+        objects, plain = (
+            publisher.get_subscription_count() for publisher in (self._objects, self._masks)
+        )
+        labels = label_image(masks, ids, (width, height)) if objects or plain else None
+        if plain and labels is not None:
+            self._masks.publish(mask_to_msg(labels != 0, header))
+        now_ns = self._node.get_clock().now().nanoseconds
+        latency_s: float = (now_ns - stamp_to_ns(header.stamp)) / NANOSECONDS
+        if objects and labels is not None:
+            self._objects.publish(
+                ObjectMaskArray(
+                    header=header,
+                    label_image=array_to_image(labels, 'mono16', header),
+                    objects=[
+                        tracked_to_msg(
+                            obj, header, with_mask=False, hidden=obj.object_id not in ids
+                        )
+                        for obj in view.objects
+                    ],
+                    model=model,
+                    latency=float(np.float32(latency_s)),
+                )
+            )
+        return latency_s
+
+
+def _is_shown(obj: TrackedMask, threshold: float) -> bool:
+    return obj.state is ObjectState.VISIBLE and obj.area > 0 and obj.score >= threshold
+
+
+def _overlay(frame: Frame, view: View, shown: list[TrackedMask]) -> npt.NDArray[np.uint8]:
+    """Draw what is shown with id, name and score, and write down what is hidden."""
+    ids = {obj.object_id for obj in shown}
+    hidden = [obj for obj in view.objects if obj.object_id not in ids]
+    return draw_overlay(
+        frame.image_rgb,
+        [obj.mask for obj in shown],
+        [obj.object_id for obj in shown],
+        texts=[_text(obj) for obj in shown],
+        notes=[_text(obj) for obj in hidden],
+    )
+
+
+def _text(obj: TrackedMask) -> str:
+    return ' '.join(
+        part
+        for part in (str(obj.object_id), obj.label, f'{obj.score:.2f}', obj.state.name.lower())
+        if part
+    )

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`~/track`: what is tracked on the live stream, changed on request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from std_msgs.msg import Header
+
+from sam_interfaces.srv import Track
+from sam_segmentation.core.engine import Engine
+from sam_segmentation.core.errors import PromptError
+from sam_segmentation.core.frame_ring import FrameRing
+from sam_segmentation.core.tracking_requests import NewObject, add, refine
+from sam_segmentation.core.tracking_session import View
+from sam_segmentation.ros.answering import Answering
+from sam_segmentation.ros.conversions import prompt_from_msg, stamp_to_ns, tracked_to_msg
+
+COMMANDS = {
+    Track.Request.ADD: 'ADD',
+    Track.Request.REFINE: 'REFINE',
+    Track.Request.REMOVE: 'REMOVE',
+    Track.Request.RESET: 'RESET',
+    Track.Request.LIST: 'LIST',
+}
+
+
+class TrackService:
+    """Turns requests of `~/track` into jobs of the tracker.
+
+    Parameters
+    ----------
+    answering : Answering
+    active : callable
+        Returns the engine and the camera's frames; raises SamError while the node is not active.
+    on_change : callable
+        Called after what is tracked was changed.
+
+    """
+
+    def __init__(
+        self,
+        answering: Answering,
+        active: Callable[[], tuple[Engine, FrameRing]],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._answering = answering
+        self._active = active
+        self._on_change = on_change
+        answering.serve(Track, '~/track', self._track)
+
+    async def _track(self, request: Track.Request, response: Track.Response) -> None:
+        engine, ring = self._active()
+        view = await self._answering.result(_job(request, engine, ring))
+        header = view.frame.header if view.frame else Header()
+        response.objects = [tracked_to_msg(obj, header) for obj in view.objects]
+        ids = ', '.join(str(obj.object_id) for obj in engine.session.objects)
+        response.message = f'{COMMANDS[request.command]} done; tracked are: {ids or "none"}'
+        if request.command != Track.Request.LIST:
+            self._on_change()
+
+
+def _job(request: Track.Request, engine: Engine, ring: FrameRing) -> Future[View]:
+    """Submit what a request asks for; raises PromptError if it asks for nothing known."""
+    session, object_id, stamp_ns = engine.session, request.object_id, stamp_to_ns(request.stamp)
+    if request.command == Track.Request.ADD:
+        new = NewObject(prompt_from_msg(request.prompt), object_id=object_id)
+        return engine.track(add(session, ring, [new], stamp_ns=stamp_ns))
+    if request.command == Track.Request.REFINE:
+        prompt = prompt_from_msg(request.prompt)
+        return engine.track(refine(session, ring, object_id, prompt, stamp_ns=stamp_ns))
+    if request.command == Track.Request.REMOVE:
+        return engine.worker.submit(lambda: session.remove(object_id))
+    if request.command == Track.Request.RESET:
+        return engine.worker.submit(session.reset)
+    if request.command == Track.Request.LIST:
+        return engine.worker.submit(session.view)
+    known = ', '.join(f'{name} ({number})' for number, name in COMMANDS.items())
+    raise PromptError(f'command {request.command} is unknown; use one of {known}')
