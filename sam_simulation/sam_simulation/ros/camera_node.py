@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A simulated RGB-D camera that swings round a tabletop, with ground truth."""
+"""A simulated RGB-D camera over a tabletop, with ground truth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.exceptions import ParameterException
+from rclpy.exceptions import InvalidParameterValueException, ParameterException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import qos_profile_sensor_data
@@ -19,9 +19,10 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from sam_interfaces.msg import ObjectMaskArray
 from sam_segmentation.core.errors import SamError
 from sam_segmentation.ros.run_node import run_node
-from sam_simulation.core.camera import orbit
 from sam_simulation.core.renderer import MAX_SIDE, MIN_SIDE, Renderer
-from sam_simulation.core.tabletop import DEFAULT_SEED, MAX_OBJECTS, Tabletop
+from sam_simulation.core.showing import still_life, there_and_back
+from sam_simulation.core.tabletop import DEFAULT_SEED, MAX_OBJECTS
+from sam_simulation.core.video import Video
 from sam_simulation.ros import conversions as convert
 
 COLOR, DEPTH = '~/color', '~/aligned_depth_to_color'
@@ -51,11 +52,20 @@ class CameraNode(Node):
         )
         quality = self._parameter('jpeg_quality', 90, 'Of the compressed images.', 1, 100)
         self._moving = self._parameter('moving', True, 'Whether the camera swings.')
+        video = self._parameter(
+            'video', False, 'Whether things move: the video of the seed, there and back.'
+        )
         fine = self._parameter(
             'fine', False, 'Whether edges and shadows are smooth; twice the work on a CPU.'
         )
-        scene = Tabletop(seed, object_count=count or None)
-        self._seed = seed
+        if video and count:
+            raise InvalidParameterValueException(
+                'object_count', count, 'in a video the seed decides; leave object_count 0'
+            )
+        self._showing = (
+            there_and_back(Video(seed)) if video else still_life(seed, object_count=count or None)
+        )
+        scene = self._showing.scene
         self._renderer = Renderer(scene, size_wh, fine=fine)
         self._start_ns = self.get_clock().now().nanoseconds
         jpeg = partial(convert.color_to_compressed, jpeg_quality=quality)
@@ -107,8 +117,9 @@ class CameraNode(Node):
             return
         stamp_ns = self.get_clock().now().nanoseconds
         time_s = (stamp_ns - self._start_ns) / convert.NANOSECONDS
-        pose = orbit(self._seed, time_s if self._moving else 0.0)
-        frame = self._renderer.render(pose, time_s=time_s)
+        pose = self._showing.camera(time_s if self._moving else 0.0)
+        motions = self._showing.motions(time_s)
+        frame = self._renderer.render(pose, time_s=time_s, motions=motions)
         header = convert.make_header(stamp_ns)
         for publisher, make in wanted:
             publisher.publish(make(frame, header))

@@ -11,14 +11,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 from sam_segmentation.core.errors import SamError
-from sam_simulation.core.camera import orbit
 from sam_simulation.core.renderer import MAX_SIDE, MIN_SIDE, Renderer
-from sam_simulation.core.tabletop import DEFAULT_SEED, MAX_OBJECTS, Tabletop
+from sam_simulation.core.showing import still_life, there_and_back
+from sam_simulation.core.tabletop import DEFAULT_SEED, MAX_OBJECTS
+from sam_simulation.core.video import Video
 from sam_simulation.ros import conversions as convert
 from sam_simulation.ros.bag_writer import open_bag
 
 # Fixed, so that the same arguments give the same bag.
 START_NS = 1_750_000_000 * convert.NANOSECONDS
+STILL_S = 5.0
 COLOR, DEPTH = '/camera/color', '/camera/aligned_depth_to_color'
 
 
@@ -33,8 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def record(options: argparse.Namespace) -> None:
     """Write the bag that the options ask for; raises RecordingError or RenderingError."""
-    scene = Tabletop(options.seed, object_count=options.object_count)
-    count = max(1, round(options.seconds * options.rate))
+    if options.video:
+        video = Video(options.seed)
+        showing, seconds = there_and_back(video), options.seconds or video.duration_s
+    else:
+        showing = still_life(options.seed, object_count=options.object_count)
+        seconds = options.seconds or STILL_S
+    scene = showing.scene
+    count = max(1, round(seconds * options.rate))
     custom_data = {'made_by': 'sam_simulation record', 'seed': str(options.seed)}
     with (
         open_bag(options.output, overwrite=options.force, custom_data=custom_data) as bag,
@@ -42,7 +50,9 @@ def record(options: argparse.Namespace) -> None:
     ):
         for index in tqdm(range(count), unit='frame', disable=options.quiet):
             time_s = index / options.rate
-            frame = renderer.render(orbit(options.seed, time_s), time_s=time_s)
+            frame = renderer.render(
+                showing.camera(time_s), time_s=time_s, motions=showing.motions(time_s)
+            )
             stamp_ns = START_NS + round(time_s * convert.NANOSECONDS)
             header = convert.make_header(stamp_ns)
             info = convert.camera_info_to_msg(frame, header)
@@ -69,7 +79,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--seed', type=_within(int, 0, 2**31 - 1), default=DEFAULT_SEED, help='which scene'
     )
-    parser.add_argument('--seconds', type=_within(float, 0.01, 3600), default=5.0, help='length')
+    parser.add_argument(
+        '--video',
+        action='store_true',
+        help='show the video of this seed, in which things move; there and back if it is longer',
+    )
+    parser.add_argument(
+        '--seconds',
+        type=_within(float, 0.01, 3600),
+        help=f'length; unset: {STILL_S:g}, or the whole video',
+    )
     parser.add_argument('--rate', type=_within(float, 0.1, 120), default=10.0, help='frames per s')
     parser.add_argument('--width', type=side, default=640, help='of the images [px]')
     parser.add_argument('--height', type=side, default=480, help='of the images [px]')
@@ -79,7 +98,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--jpeg-quality', type=_within(int, 1, 100), default=85, help='of colour')
     parser.add_argument('--force', action='store_true', help='replace what is there')
     parser.add_argument('--quiet', action='store_true', help='show no progress')
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.video and options.object_count:
+        parser.error('--object-count does not go with --video: the seed decides; leave one out')
+    return options
 
 
 class _within:  # noqa: N801  (argparse shows the name of what it calls)

@@ -153,6 +153,41 @@ def test_a_closed_renderer_says_so():
         renderer.render(random_view(0))
 
 
+def test_a_moved_object_is_seen_where_it_is_and_a_still_one_where_it_was(convex_scene):
+    pose = random_view(0)
+    shifted = np.eye(4)
+    shifted[:3, 3] = 0.04 * pose[:3, 0]  # to the right
+    with Renderer(convex_scene, SIZE_WH, noise=PERFECT, fine=False) as renderer:
+        before = renderer.render(pose)
+        moved = renderer.render(pose, motions={1: shifted})
+        after = renderer.render(pose)
+    columns = [np.nonzero(frame.labels)[1].mean() for frame in (before, moved)]
+    depth = before.depth_m[before.labels == 1].mean()
+    assert columns[1] - columns[0] == pytest.approx(0.04 * before.intrinsics.fx / depth, rel=0.05)
+    np.testing.assert_array_equal(moved.image_rgb.max(axis=-1) > 0, moved.labels == 1)
+    np.testing.assert_array_equal(before.image_rgb, after.image_rgb)
+    np.testing.assert_array_equal(before.labels, after.labels)
+
+
+def test_a_turned_object_turns(convex_scene):
+    turn = np.diag([-1.0, -1.0, 1.0, 1.0])
+    with Renderer(convex_scene, SIZE_WH, noise=PERFECT, fine=False) as renderer:
+        frame = renderer.render(random_view(0), motions={1: turn})
+    item = convex_scene.objects[0]
+    low, high = bounds(item.surface.mesh.vertices @ turn[:3, :3].T)
+    points = in_world(frame)[frame.labels == 1]
+    assert (points > low - 1e-3).all()
+    assert (points < high + 1e-3).all()
+
+
+def test_moving_what_is_not_in_the_scene_is_refused(convex_scene):
+    with (
+        Renderer(convex_scene, (32, 32), fine=False) as renderer,
+        pytest.raises(ValueError, match='id 0'),
+    ):
+        renderer.render(random_view(0), motions={0: np.eye(4)})
+
+
 @pytest.mark.parametrize('size_wh', [(8, 480), (640, 5000)])
 def test_an_image_size_out_of_range_is_refused(size_wh):
     with pytest.raises(ValueError, match=str(renderer_module.MAX_SIDE)):

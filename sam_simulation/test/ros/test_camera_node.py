@@ -69,13 +69,35 @@ def test_all_topics_tell_of_one_frame_under_one_header(ros):
     assert (info.width, info.height, info.k[2], info.k[5]) == (160, 120, 79.5, 59.5)
 
 
+def test_things_move_in_a_video_before_a_camera_that_stands(ros):
+    truths = ros.listen(ObjectMaskArray, '/camera/ground_truth', qos_profile_sensor_data)
+    camera = ros.start_node(
+        NODE, width=160, height=120, rate_hz=5.0, seed=1, video=True, moving=False
+    )
+    ros.until(
+        lambda: truths and not np.array_equal(label_image(truths[0]), label_image(truths[-1])),
+        'something to move',
+    )
+    camera.send_signal(signal.SIGINT)
+    assert camera.wait(10) == 0
+
+
+def label_image(truth):
+    return pixels(truth.label_image, np.uint16)
+
+
 @pytest.mark.parametrize(
     ('setting', 'message'),
-    [('width:=5', 'width'), ('rate_hz:="often"', 'rate_hz'), ('object_count:=99', 'object_count')],
+    [
+        ('width:=5', 'width'),
+        ('rate_hz:="often"', 'rate_hz'),
+        ('object_count:=99', 'object_count'),
+        ('video:=true -p object_count:=3', 'object_count'),
+    ],
 )
 def test_a_parameter_out_of_range_ends_the_node_with_its_name(ros, setting, message):
     camera = ros.start(
-        sys.executable, '-m', NODE, '--ros-args', '-p', setting, stderr=subprocess.PIPE
+        sys.executable, '-m', NODE, '--ros-args', '-p', *setting.split(), stderr=subprocess.PIPE
     )
     _, errors = camera.communicate(timeout=30)
     assert camera.returncode == 1

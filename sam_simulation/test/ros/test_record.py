@@ -15,6 +15,8 @@ from sam_simulation.core.camera import orbit
 from sam_simulation.core.errors import RenderingError
 from sam_simulation.core.renderer import Renderer
 from sam_simulation.core.tabletop import DEFAULT_SEED, Tabletop
+from sam_simulation.core.video import Video
+from sam_simulation.core.video_script import EventKind
 from sam_simulation.ros import record
 
 TYPES = {
@@ -66,6 +68,31 @@ def test_bag_holds_what_the_camera_saw(bag):
         assert np.abs(bgr[..., ::-1].astype(float) - frame.image_rgb).mean() < 8
         assert truth.header == depth.header == color.header
         assert time_ns == truth.header.stamp.sec * 10**9 + truth.header.stamp.nanosec
+
+
+def test_a_bag_of_a_video_holds_what_moves(tmp_path):
+    path = tmp_path / 'video'
+    options = ['--seed', '1', '--video', '--rate', '2', '--width', '96', '--height', '64']
+    record.main([str(path), *options, '--quiet'])
+    video = Video(1)
+    truths = read(path)['/camera/ground_truth']
+    assert len(truths) == round(video.duration_s * 2)
+    with Renderer(video.scene, (96, 64)) as renderer:
+        for index in (0, len(truths) // 2):
+            time_s = index / 2
+            frame = renderer.render(video.camera(time_s), motions=video.motions(time_s))
+            np.testing.assert_array_equal(labels_of(truths[index][1]), frame.labels)
+    (leaving,) = next(e.object_ids for e in video.events if e.kind is EventKind.LEAVING)
+    listed = [leaving in {obj.id for obj in truth.objects} for _, truth in truths]
+    assert listed[0]
+    assert listed[-1]
+    assert not all(listed)
+
+
+def test_the_seed_decides_how_many_things_are_in_a_video(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        record.main([str(tmp_path / 'bag'), '--video', '--object-count', '3'])
+    assert '--object-count' in capsys.readouterr().err
 
 
 def test_each_definition_in_the_bag_decodes_its_messages(bag):
