@@ -11,11 +11,14 @@ from typing import Any, TypeVar
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rclpy.task import Future
 
 from sam_segmentation.core.errors import SamError
 
 T = TypeVar('T')
+# Requests that may arrive while the node is busy; ROS keeps 10 unless told.
+QUEUE = 100
 
 
 class Answering:
@@ -28,8 +31,13 @@ class Answering:
 
     def serve(self, kind: Any, name: str, handler: Callable[..., Any]) -> None:
         """Offer a service; `await handler(request, response)` fills the answer or raises."""
+        # What does not fit into the queue vanishes: better refused here, and told, than there.
         self._node.create_service(
-            kind, name, partial(self._answer, handler), callback_group=self._group
+            kind,
+            name,
+            partial(self._answer, handler),
+            qos_profile=QoSProfile(depth=QUEUE),
+            callback_group=self._group,
         )
 
     async def result(self, job: WorkerFuture[T]) -> T:

@@ -6,6 +6,8 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from drawing import click, scene
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -20,6 +22,12 @@ NODE = 'sam_segmentation.ros.sam_node'
 def request(width: int = 80) -> SegmentRequest.Request:
     image = array_to_image(scene(1, (width, 60)), 'rgb8', Header())
     return SegmentRequest.Request(image=image, prompts=[click(20, 20)])
+
+
+def change_state(ros, transition):
+    """Ask the node for a transition, and return whether it succeeded."""
+    client = ros.client(ChangeState, '/sam/change_state')
+    return ros.call(client, ChangeState.Request(transition=Transition(id=transition))).success
 
 
 class Camera:
@@ -59,16 +67,37 @@ class Tracking:
         self.client = ros.client(Track, '/sam/track')
         self.camera = Camera(ros, pixels)
         self.results = ros.listen(ObjectMaskArray, '/sam/objects')
-        segment = ros.client(SegmentRequest, '/sam/segment')
-        self.camera.send_until(
-            lambda: ros.call(segment, SegmentRequest.Request(prompts=[click(1, 1)])).success,
-            'the node to see the camera',
-        )
+        self._segment = ros.client(SegmentRequest, '/sam/segment')
+        self.camera.send_until(lambda: self.has_arrived(Time()), 'the node to see the camera')
+
+    def has_arrived(self, stamp):
+        """Tell whether the node buffers the image of a stamp."""
+        request = SegmentRequest.Request(stamp=stamp, prompts=[click(1, 1)])
+        return self.ros.call(self._segment, request).success
+
+    def send(self, pixels=None, **options):
+        """Publish an image until the node has it, and return its header."""
+        header = self.camera.send(pixels, **options)
+
+        def arrived():
+            if self.has_arrived(header.stamp):
+                return True
+            self.camera.send(pixels, **options | {'stamp': header.stamp})
+            return False
+
+        self.ros.until(arrived, 'the image to arrive')
+        return header
 
     def ask(self, command, **fields):
-        """Call ~/track and return its answer."""
-        command = getattr(Track.Request, command)
+        """Call ~/track, by the name or number of a command, and return its answer."""
+        if isinstance(command, str):
+            command = getattr(Track.Request, command)
         return self.ros.call(self.client, Track.Request(command=command, **fields))
+
+    @property
+    def ids(self):
+        """The ids that are tracked."""
+        return [obj.id for obj in self.ask('LIST').objects]
 
     def add(self, prompt, **fields):
         """Add an object and return it."""

@@ -11,20 +11,15 @@ import pytest
 import torch
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState, GetState
+from lifecycle_msgs.srv import GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
-from running_node import NODE, diagnosis, request
+from running_node import NODE, change_state, diagnosis, request
 from small_models import write_small_sam2
 
 from sam_interfaces.srv import SegmentRequest
 
 ODD_MODELS = Path(__file__).parent / 'odd_models_node.py'
-
-
-def change_state(ros, transition):
-    client = ros.client(ChangeState, '/sam/change_state')
-    return ros.call(client, ChangeState.Request(transition=Transition(id=transition))).success
 
 
 def state(ros):
@@ -77,6 +72,7 @@ def test_states_load_and_free_the_model(ros):
         ({'model': 'vit_b', 'checkpoint': '/no/such.pth'}, '/no/such.pth'),
         ({'model': 'sam2.1_hiera_tiny', 'checkpoint': __file__}, Path(__file__).name),
         ({'model': 'vit_b', 'device': 'cuda:99'}, 'use'),
+        ({'memory_policy': 'lifo'}, "the memory policy is 'lifo'; use fifo or motion_aware"),
         ({'image_transport': 'telepathy'}, "'telepathy'; use raw or compressed"),
     ],
 )

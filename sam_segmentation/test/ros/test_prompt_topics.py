@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clicks and detections on a running node add objects."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from drawing import click
+from geometry_msgs.msg import Point, PointStamped
+from running_node import Tracking, diagnosis
+from sensor_msgs.msg import CameraInfo
+from toy_tracker import BLUE, GREEN, RED, frame
+from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
+
+from sam_segmentation.ros.conversions import box_to_msg
+
+ODD_MODELS = Path(__file__).parent / 'odd_models_node.py'
+PICTURE = frame((RED, 4, 4), (GREEN, 30, 20), (BLUE, 50, 36))
+
+
+@pytest.fixture(scope='module')
+def node(module_ros):
+    """A node whose tracker follows colours, and a publisher for each topic that it hears."""
+    ros = module_ros
+    ros.start(sys.executable, ODD_MODELS, '--ros-args', '-p', 'model:=toy', '-p', 'max_objects:=4')
+    tracking = Tracking(ros, PICTURE)
+    publish = ros.node.create_publisher
+    tracking.clicks = publish(Point, '/sam/click', 5)
+    tracking.points = publish(PointStamped, '/sam/clicked_point', 5)
+    tracking.detections = publish(Detection2DArray, '/sam/prompt_detections', 5)
+    # Whether it hears them all: bad ones are told of in the diagnostics.
+    bad = [Detection2D()]
+    for send, sign in (
+        (lambda: tracking.clicks.publish(Point(x=999.0)), '(999, 0) lies outside'),
+        (lambda: tracking.points.publish(PointStamped()), 'no camera_info has arrived'),
+        (lambda: tracking.detections.publish(Detection2DArray(detections=bad)), 'no area'),
+    ):
+        diagnosis(ros, sign, meanwhile=lambda send=send: (send(), tracking.camera.send()))
+    return tracking
+
+
+@pytest.fixture
+def tracking(node):
+    assert node.ask('RESET').success
+    node.send()
+    return node
+
+
+def detections(*named, stamp=None):
+    message = Detection2DArray()
+    if stamp is not None:
+        message.header.stamp = stamp
+    for x, y, *classes in named:
+        results = []
+        for name, score in classes:
+            result = ObjectHypothesisWithPose()
+            result.hypothesis.class_id, result.hypothesis.score = name, score
+            results.append(result)
+        box = box_to_msg((x - 0.5, y - 0.5, x + 7.5, y + 7.5))
+        message.detections.append(Detection2D(results=results, bbox=box))
+    return message
+
+
+def published(tracking, labels):
+    """Wait for a result with objects of these labels, and return them."""
+
+    def found():
+        tracking.camera.send()
+        objects = tracking.results[-1].objects if tracking.results else []
+        return [obj.label for obj in objects] == labels and objects
+
+    return tracking.ros.until(found, f'objects called {labels}')
+
+
+def test_every_click_adds_an_object_on_the_newest_image(tracking):
+    tracking.clicks.publish(Point(x=6.0, y=6.0))
+    [red] = published(tracking, [''])
+    tracking.clicks.publish(Point(x=32.0, y=22.0))
+    objects = published(tracking, ['', ''])
+    assert [obj.id for obj in objects] == [red.id, red.id + 1]
+    assert objects[1].box == box_to_msg((29.5, 19.5, 37.5, 27.5))
+
+
+def test_a_point_clicked_in_metres_is_projected(tracking):
+    info = CameraInfo(k=[100.0, 0.0, 32.0, 0.0, 100.0, 22.0, 0.0, 0.0, 1.0])
+    info.header.frame_id = 'optical'
+    infos = tracking.ros.node.create_publisher(CameraInfo, '/sam/camera_info', 5)
+    point = PointStamped()
+    point.header.frame_id = 'map'
+    point.point.z = 2.0
+
+    def send():
+        infos.publish(info)
+        tracking.points.publish(point)
+        tracking.camera.send()
+
+    diagnosis(tracking.ros, "frame 'map'", DiagnosticStatus.WARN, meanwhile=send)
+    assert tracking.ids == []
+    point.header.frame_id = 'optical'
+    tracking.points.publish(point)
+    [obj] = published(tracking, [''])
+    assert obj.box == box_to_msg((29.5, 19.5, 37.5, 27.5))
+
+
+def test_a_detection_adds_an_object_or_names_one_that_is_tracked(tracking):
+    red = tracking.add(click(6, 6))
+    found = detections((5, 4, ('ball', 0.4), ('apple', 0.8)), (30, 20, ('box', 0.9)), (50, 36))
+    for _ in range(5):  # a detector repeats itself
+        tracking.detections.publish(found)
+    objects = published(tracking, ['apple', 'box', ''])
+    assert [obj.id for obj in objects] == [red.id, red.id + 1, red.id + 2]
+    tracking.detections.publish(found)
+    tracking.clicks.publish(Point(x=6.0, y=6.0))  # heard after the detections
+    published(tracking, ['apple', 'box', '', ''])
+
+
+def test_a_detection_is_for_the_image_of_its_stamp(tracking):
+    headers = [tracking.send(frame((RED, 4 + 6 * t, 4))) for t in range(6)]
+    tracking.camera.pixels = frame((RED, 34, 4))
+    tracking.detections.publish(detections((10, 4, ('ball', 1.0)), stamp=headers[1].stamp))
+    [obj] = published(tracking, ['ball'])
+    tracking.camera.pixels = PICTURE
+    assert obj.box == box_to_msg((33.5, 3.5, 41.5, 11.5))
+
+
+def test_more_detections_than_may_be_tracked_are_refused_with_a_reason(tracking):
+    tracking.detections.publish(detections((4, 4), (30, 20), (50, 36), (4, 30), (20, 4), (40, 4)))
+    diagnosis(
+        tracking.ros, '0 objects are tracked and 6 more were asked for, but max_objects is 4',
+        DiagnosticStatus.WARN, meanwhile=tracking.camera.send,
+    )  # fmt: skip
+    assert tracking.ids == []
+    # It is told until a prompt comes to something.
+    tracking.detections.publish(detections((4, 4)))
+    published(tracking, [''])
+    diagnosis(tracking.ros, 'tracking', meanwhile=tracking.camera.send)
