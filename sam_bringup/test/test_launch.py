@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from drawing import click, scene
+from drawing import ball, click, scene
 from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
+from running_node import Tracking
 from std_msgs.msg import Header
 
-from sam_interfaces.srv import SegmentRequest
+from sam_interfaces.srv import SegmentRequest, Track
 from sam_segmentation.ros.conversions import array_to_image
 from sam_segmentation.ros.parameters import PARAMETERS
 
@@ -62,21 +63,46 @@ def nodes_of(launch):
     return [pid for pid in children if 'sam_node' in Path(f'/proc/{pid}/cmdline').read_text()]
 
 
-def test_the_node_comes_back_after_it_was_killed(ros):
-    launch = ros.start('ros2', 'launch', 'sam_bringup', 'sam.launch.xml')
-    segment = ros.client(SegmentRequest, '/sam/segment')
-    assert ros.call(segment, request()).success
+def test_the_node_comes_back_after_it_was_killed_and_tells_that_ids_are_gone(ros):
+    launch = ros.start(
+        'ros2', 'launch', 'sam_bringup', 'sam.launch.xml', 'image_topic:=/sam/image'
+    )
+    tracking = Tracking(ros, ball(80, 60))
+    tracked = tracking.add(click(80, 60)).id
+    assert [obj.id for obj in tracking.show().objects] == [tracked]
     [killed] = nodes_of(launch)
     os.kill(int(killed), signal.SIGKILL)
     ros.until(lambda: nodes_of(launch) not in ([], [killed]), 'the node to be started again')
     # What is sent before the new node is discovered goes to the dead one only: ask until answered.
+    lost = Track.Request(command=Track.Request.REFINE, object_id=tracked, prompt=click(80, 60))
     asked = []
 
-    def answered():
-        asked.append(segment.call_async(request()))
-        return any(future.done() for future in asked)
+    def answer():
+        tracking.camera.send()
+        asked.append(tracking.client.call_async(lost))
+        return next((future.result() for future in asked if future.done()), None)
 
-    ros.until(answered, 'an answer of the new node')
+    answer = ros.until(answer, 'an answer of the new node')
+    while 'is inactive' in answer.message or 'unconfigured' in answer.message:
+        answer = ros.call(tracking.client, lost)
+    assert not answer.success
+    assert f'object {tracked} is not tracked, and was not since the model' in answer.message
+    assert 'ids of before are gone' in answer.message
+    ros.until(
+        lambda: tracking.camera.send() and tracking.ask('ADD', prompt=click(80, 60)).success,
+        'an object to be added anew',
+    )
+
+
+def test_a_node_that_is_not_to_come_back_does_not(ros):
+    launch = ros.start(
+        'ros2', 'launch', 'sam_bringup', 'sam.launch.xml', 'respawn:=false',
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    ros.until(lambda: nodes_of(launch), 'the node to be started')
+    os.kill(int(nodes_of(launch)[0]), signal.SIGKILL)
+    output, _ = launch.communicate(timeout=20)
+    assert 'process has died' in output
 
 
 def test_the_parameter_file_names_every_parameter_with_its_default():

@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Point2D
 
 from sam_interfaces.msg import Prompt
-from sam_interfaces.srv import SegmentEverything, SegmentRequest
+from sam_interfaces.srv import SegmentEverything, SegmentRequest, Track
 from sam_segmentation import EverythingOptions, load_segmenter
 from sam_segmentation.ros.conversions import (
     array_to_image,
@@ -269,15 +269,29 @@ def wild_prompt(rng):
     return prompt
 
 
+FREQUENCY = [0.1, 0.1, 0.15, 0.15, 0.2, 0.02, 0.18, 0.05, 0.05]
+
+
 def test_five_thousand_random_requests_neither_crash_nor_hang(node, camera):
     rng = np.random.default_rng(11)
     good = array_to_image(scene(1)[:20, :24], 'rgb8', header(1))
-    succeeded = 0
+    track = node.client(Track, '/sam/track')
+    succeeded = {SegmentRequest: 0, SegmentEverything: 0, Track: 0}
     pending = []
     for number in range(5000):
         image = good if rng.random() < 0.4 else random_image(rng)
         stamp = Time(sec=int(rng.integers(-5, 110)), nanosec=int(rng.integers(0, 9)))
-        if number % 5:
+        if number % 5 == 1:
+            on_image = rng.random() < 0.7
+            prompt = click(*rng.uniform(0, 100, 2)) if on_image else wild_prompt(rng)
+            request = Track.Request(
+                command=int(rng.choice([0, 0, 1, 1, 2, 3, 4, 5, 255], p=FREQUENCY)),
+                object_id=int(rng.choice([0, 0, *range(8), 70_000])),
+                prompt=prompt,
+                stamp=[stamp, Time(), header(int(rng.integers(2, 8))).stamp][rng.integers(3)],
+            )  # fmt: skip
+            pending.append(track.call_async(request))
+        elif number % 5:
             prompts = [
                 click(*rng.uniform(0, 19, 2)) if rng.random() < 0.4 else wild_prompt(rng)
                 for _ in range(rng.integers(0, 3))
@@ -298,9 +312,14 @@ def test_five_thousand_random_requests_neither_crash_nor_hang(node, camera):
             for future in pending:
                 assert future.result().success or future.result().message
                 assert 'internal error' not in future.result().message
-                succeeded += future.result().success
+                for kind, count in succeeded.items():
+                    succeeded[kind] = count + (
+                        future.result().success and isinstance(future.result(), kind.Response)
+                    )
             pending.clear()
-    assert succeeded > 300  # it was not refused wholesale
+    # They were not refused wholesale.
+    assert min(succeeded[SegmentRequest], succeeded[Track]) > 150, succeeded
+    assert succeeded[SegmentEverything] > 0
     assert node.call(node.segment, image_request()).success
 
 
