@@ -177,13 +177,20 @@ def test_a_lost_id_is_no_switch():
 
 def test_a_match_is_kept_while_it_can_be():
     shifted = square(7)  # an IoU of 18 / 22 with LEFT
-    assert switches(({1: LEFT, 2: RIGHT}, {7: LEFT}), ({1: shifted, 2: LEFT}, {7: LEFT})) == 0
+    assert switches(({1: LEFT, 2: RIGHT}, {7: LEFT}), ({2: LEFT, 1: shifted}, {7: LEFT})) == 0
+
+
+def test_the_best_mask_is_matched_first():
+    truth = {7: LEFT}
+    assert switches(({1: square(7), 2: LEFT}, truth), ({2: LEFT}, truth)) == 0
+    assert switches(({2: LEFT, 1: square(7)}, truth), ({1: LEFT}, truth)) == 1
 
 
 def test_one_id_matches_one_object_only():
-    # Both ids cover the object on the left; the other object has none, and so no switch.
-    frames = ({1: LEFT, 2: RIGHT}, {7: LEFT, 8: RIGHT}), ({1: LEFT, 2: LEFT}, {7: LEFT, 8: RIGHT})
-    assert switches(*frames) == 0
+    first, second = square(20), square(24)  # an IoU of 16 / 24
+    truths = {7: first, 8: second}
+    assert switches(({1: first, 2: second}, truths), ({2: first}, truths)) == 0
+    assert switches(({1: first, 2: second}, truths), ({2: first}, {7: first})) == 1
 
 
 def recovery(*pairs, **options):
