@@ -26,11 +26,11 @@ def mask_to_box(mask: npt.NDArray[np.bool_]) -> BoxXyxy | None:
         (2.5, 4.5, 3.5, 5.5). None if the mask is empty.
 
     """
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not rows.size:
+    part = _bounds(mask)
+    if part is None:
         return None
-    columns = np.flatnonzero(mask.any(axis=0))
-    return columns[0] - 0.5, rows[0] - 0.5, columns[-1] + 0.5, rows[-1] + 0.5
+    rows, columns = part
+    return columns.start - 0.5, rows.start - 0.5, columns.stop - 0.5, rows.stop - 0.5
 
 
 def label_image(
@@ -62,7 +62,9 @@ def label_image(
     labels = np.zeros((size_wh[1], size_wh[0]), np.uint16)
     areas = [np.count_nonzero(mask) for mask in masks]
     for index in sorted(range(len(masks)), key=lambda i: -areas[i]):
-        labels[masks[index]] = ids[index]
+        part = _bounds(masks[index])
+        if part is not None:
+            labels[part][masks[index][part]] = ids[index]
     return labels
 
 
@@ -119,3 +121,13 @@ def remove_small_regions(mask: npt.NDArray[np.bool_], min_area_px: int) -> npt.N
     filled[0] = False
     # A gap that opens to the image's border is a hole too: the camera merely cut it off.
     return np.asarray(cleaned | filled[regions], np.bool_)
+
+
+def _bounds(mask: npt.NDArray[np.bool_]) -> tuple[slice, slice] | None:
+    """Return the rows and columns that a mask spans, or None if it is empty."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not rows.size:
+        return None
+    spanned = slice(int(rows[0]), int(rows[-1]) + 1)
+    columns = np.flatnonzero(mask[spanned].any(axis=0))
+    return spanned, slice(int(columns[0]), int(columns[-1]) + 1)

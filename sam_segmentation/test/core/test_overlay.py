@@ -68,3 +68,13 @@ def test_lists_of_other_lengths_and_masks_of_other_sizes_are_refused():
         draw_overlay(GREY, [disc(1, 1, 1)], [1, 2])
     with pytest.raises(ValueError, match="image's size"):
         draw_overlay(GREY, [np.ones((4, 4), bool)], [1])
+
+
+def test_notes_are_written_at_the_bottom_left():
+    image = np.zeros((60, 200, 3), np.uint8)
+    drawn = draw_overlay(image, [], [], notes=['7 cup lost', '8 occluded'])
+    ys, xs = np.nonzero(drawn.any(axis=2))
+    assert 20 < ys.min() < 40
+    assert ys.max() < 60
+    assert xs.max() < 100
+    np.testing.assert_array_equal(draw_overlay(image, [], []), image)
