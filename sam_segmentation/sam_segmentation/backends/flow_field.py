@@ -71,7 +71,7 @@ class FlowField:
         soft = cv2.remap(mask.astype(np.float32), at[..., 0], at[..., 1], cv2.INTER_LINEAR)
         return np.asarray(soft, np.float32), window.sample(self.sure)
 
-    def motion_of(self, mask: Mask | None) -> Doubles | None:
+    def motion_of(self, mask: Mask | None) -> tuple[Doubles, float] | None:
         """Return how a mask of the frame before moved: turned, scaled and shifted.
 
         Parameters
@@ -81,8 +81,12 @@ class FlowField:
 
         Returns
         -------
-        array of float64, shape (2, 3), or None
-            Maps homogeneous pixels of the frame before to the new one; None: too little is seen.
+        motion : array of float64, shape (2, 3)
+            Maps homogeneous pixels of the frame before to the new one.
+        share : float
+            How much of the mask moved so [0-1]; the rest is hidden now, or moved otherwise.
+
+        None where too little is seen.
 
         """
         height, width = self.forth.shape[:2]
@@ -102,12 +106,14 @@ class FlowField:
         start, end = start[kept], end[kept]
         if len(start) < _LEAST_POINTS:
             return None
-        motion, _ = cv2.estimateAffinePartial2D(
+        motion, fits = cv2.estimateAffinePartial2D(
             (start + 0.5) * self.scale_xy - 0.5,
             (end + 0.5) * self.scale_xy - 0.5,
             ransacReprojThreshold=_FIT_PX * float(self.scale_xy.max()),
         )
-        return None if motion is None else np.asarray(motion, np.float64)
+        if motion is None:
+            return None
+        return np.asarray(motion, np.float64), float(np.count_nonzero(fits)) / len(kept)
 
 
 def shrink_grey(image_rgb: npt.NDArray[np.uint8]) -> Grey:

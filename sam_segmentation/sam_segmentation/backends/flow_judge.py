@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from sam_segmentation.backends.flow_claim import Claim, Mask, cut_out
+from sam_segmentation.backends.flow_claim import Claim
 from sam_segmentation.backends.flow_look import BIN_COUNT, Look
-from sam_segmentation.backends.flow_search import contrast_of
+from sam_segmentation.backends.flow_shape import Mask, contrast_of, cut_out
 from sam_segmentation.backends.flow_state import Bits, FlowState, empty_like
 from sam_segmentation.backends.flow_view import FrameView
 from sam_segmentation.backends.flow_window import ring_around
@@ -23,8 +23,11 @@ _AGREES_IOU = 0.75
 # An object is seen from this share of its area, and fully from the second on; and hidden objects
 # from the third.
 _HIDDEN_SHARE, _SURE_SHARE, _EMERGED_SHARE = 0.04, 0.12, 0.12
-# What emerges must have the object's colours this much [log-odds].
-_EMERGED_ODDS = 1.0
+# What shows must have colours that are the object's with this chance, alone and beside how clearly
+# its colours set it apart before: least, while it is seen, and when it emerges.
+_LEAST_BELIEF, _USUAL_BELIEF, _EMERGED_BELIEF = 0.35, 0.5, 0.8
+# And, where flow does not follow it, look like it this much, the more the larger it is.
+_PART_LIKE, _WHOLE_LIKE = 0.35, 0.3
 # Every so many frames an object that is seen in full gives a new shape; it must agree with the
 # last one this much.
 _SHAPE_EVERY, _FULL_SHARE, _FULL_IOU = 8, 0.85, 0.6
@@ -83,11 +86,19 @@ def judge(
     visible_px = np.count_nonzero(claim.outline)
     area = np.count_nonzero(mask)
     share = area / max(claim.shape_px, 1.0)
-    colour = float(claim.colour[mask[claim.window.rows_columns]].mean()) if area else -9.0
-    if state.hidden and (share < _EMERGED_SHARE or colour < _EMERGED_ODDS):
+    if share < (_EMERGED_SHARE if state.hidden else _HIDDEN_SHARE):
         return hide(moved)
-    if share < _HIDDEN_SHARE or colour < -1.0:
+    colour = claim.colour[mask[claim.window.rows_columns]]
+    belief = float((1.0 / (1.0 + np.exp(-colour))).mean())
+    if belief < max(
+        _LEAST_BELIEF, (_EMERGED_BELIEF if state.hidden else _USUAL_BELIEF) * state.contrast
+    ):
         return hide(moved)
+    if not claim.follows and not state.hidden:
+        # Something else may lie where the shape was looked for.
+        look = Look.of(view.bins, view.shrink(mask))
+        if look is None or look.likeness(state.look) < _PART_LIKE + _WHOLE_LIKE * min(1.0, share):
+            return hide(moved)
     score = state.score
     if corrects:
         mask, score = correct(mask, others, view, score)

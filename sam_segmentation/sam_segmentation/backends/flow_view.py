@@ -51,8 +51,8 @@ class FrameView:
     @cached_property
     def camera_motion(self) -> Doubles:
         """How most of the image moved, as `FlowField.motion_of` returns it."""
-        motion = self.flow.motion_of(None) if self.flow is not None else None
-        return np.eye(2, 3) if motion is None else motion
+        found = self.flow.motion_of(None) if self.flow is not None else None
+        return np.eye(2, 3) if found is None else found[0]
 
     @cached_property
     def look(self) -> Look:
