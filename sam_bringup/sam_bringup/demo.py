@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo: plays the recorded scene, segments its objects through ROS, and checks the result."""
+"""The demo: plays the recorded scene, segments and tracks its objects through ROS, checks it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import rclpy
@@ -29,18 +28,18 @@ from sam_bringup.demo_client import (
     click_prompt,
     labels_of,
 )
+from sam_bringup.demo_pictures import deepest_point, draw_marks, write_png
+from sam_bringup.demo_tracking import track
 from sam_interfaces.msg import ObjectMask
-from sam_segmentation.core.masks import BoxXyxy, mask_to_box
+from sam_segmentation.core.masks import mask_to_box
 from sam_segmentation.core.metrics import iou
 from sam_segmentation.core.overlay import draw_overlay
 from sam_segmentation.ros.conversions import mask_from_msg
 
 # What the demo must reach, mean over the objects of the recorded scene.
-GOALS = {'click': 0.75, 'box': 0.85, 'everything': 0.5, 'live click': 0.6, 'sequence': 0.8}
+GOALS = {'click': 0.75, 'box': 0.85, 'everything': 0.5, 'live click': 0.6, 'tracking': 0.8}
 MIN_AREA_PX = 400
 SHOTS = 50
-GIF_STEP = 2
-GIF_WIDTH_PX = 480
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def running(command: list[str], log: Path) -> Iterator[None]:
 
 
 def play(client: DemoClient, output: Path) -> list[Row]:
-    """Segment by click, by box, everything, live, and through the sequence."""
+    """Segment by click, by box, everything at once, live; and track through the sequence."""
     client.wait_for_node()
     shots = client.shots(SHOTS)
     shot = max(shots, key=lambda shot: len(targets(shot)))
@@ -119,8 +118,7 @@ def play(client: DemoClient, output: Path) -> list[Row]:
         write_png(output / f'{kind}.png', draw_marks(overlay, marks))
     rows += everything(client, shot, output)
     rows.append(live_click(client, shots))
-    rows += sequence(client, shots[::GIF_STEP], output)
-    return rows
+    return rows + tracking(client, shots, output)
 
 
 def everything(client: DemoClient, shot: Shot, output: Path) -> list[Row]:
@@ -146,43 +144,30 @@ def live_click(client: DemoClient, shots: list[Shot]) -> Row:
     # Where the object is seen in most of the sequence: the camera moves on while one clicks.
     often = np.mean([shot.labels == object_id for shot in shots], axis=0) > 0.5
     result, seconds = client.click(*deepest_point(often))
-    truth = client.truth(result.header.stamp)
-    if truth is None:
+    shot = client.shot_at(result.header.stamp)
+    if shot is None:
         raise DemoError('a streamed mask carries a stamp that no camera frame has')
     [obj] = result.objects or [ObjectMask()]
-    value = iou(labels_of(result) == 1, labels_of(truth) == object_id)
-    return Row(shots[0].names[object_id], 'live click', value, obj.score, 1e3 * seconds)
+    return row(shot, object_id, 'live click', labels_of(result) == obj.id, obj.score, seconds)
 
 
-def sequence(client: DemoClient, shots: list[Shot], output: Path) -> list[Row]:
-    """Segment every object by its box in every frame; write the animated overlay."""
-    rows, pictures = [], []
-    for shot in shots:
-        objects = targets(shot)
-        boxes = [mask_to_box(truth) for truth in objects.values()]
-        prompts = [box_prompt(box) for box in boxes if box is not None]
-        answers, seconds = client.segment(shot, prompts, send_image=True)
-        masks = [mask_from_msg(answer.mask) for answer in answers]
-        for object_id, mask, answer in zip(objects, masks, answers, strict=True):
-            share = seconds / len(objects)
-            rows.append(row(shot, object_id, 'sequence', mask, answer.score, share))
-        texts = names(shot, objects)
-        pictures.append(draw_overlay(shot.image_rgb, masks, list(objects), texts=texts))
-    write_gif(output / 'sequence.gif', pictures)
-    return rows
+def tracking(client: DemoClient, shots: list[Shot], output: Path) -> list[Row]:
+    """Follow objects through the sequence, while one leaves, one joins and one is refined."""
+    tour = track(client, shots, output)
+    print(
+        f'tracked {len(tour.objects)} objects in {tour.frames} frames, one every '
+        f'{tour.milliseconds:.0f} ms; object {tour.removed} was removed on the way'
+    )
+    return [
+        Row(each.name, 'tracking', fmean(each.ious), each.score, tour.milliseconds)
+        for each in tour.objects.values()
+    ]
 
 
 def targets(shot: Shot) -> dict[int, npt.NDArray[np.bool_]]:
     """Return the mask of each object that is large enough to be asked for."""
     masks = {object_id: shot.labels == object_id for object_id in shot.names}
     return {i: mask for i, mask in masks.items() if np.count_nonzero(mask) >= MIN_AREA_PX}
-
-
-def deepest_point(mask: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the pixel farthest from the mask's border: where a person would click."""
-    depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)
-    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return float(x - 1), float(y - 1)
 
 
 def row(
@@ -203,46 +188,14 @@ def names(shot: Shot, ids: dict[int, npt.NDArray[np.bool_]]) -> list[str]:
     return [shot.names[object_id] for object_id in ids]
 
 
-def draw_marks(
-    image_rgb: npt.NDArray[np.uint8], marks: list[tuple[float, float] | BoxXyxy | None]
-) -> npt.NDArray[np.uint8]:
-    """Draw clicks as dots and boxes as rectangles, white on black."""
-    for colour, width in (((0, 0, 0), 2), ((255, 255, 255), 1)):
-        for mark in marks:
-            if mark is None:
-                continue
-            corners = [tuple(int(v) for v in np.round(xy)) for xy in (mark[:2], mark[-2:])]
-            if len(mark) == 2:
-                cv2.circle(image_rgb, corners[0], 2 + width, colour, -1, lineType=cv2.LINE_AA)
-            else:
-                cv2.rectangle(image_rgb, corners[0], corners[1], colour, width)
-    return image_rgb
-
-
-def write_png(path: Path, image_rgb: npt.NDArray[np.uint8]) -> None:
-    """Write a picture."""
-    cv2.imwrite(str(path), cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
-
-
-def write_gif(path: Path, images_rgb: list[npt.NDArray[np.uint8]]) -> None:
-    """Write an animation at 5 pictures per second."""
-    from PIL import Image
-
-    height = round(images_rgb[0].shape[0] * GIF_WIDTH_PX / images_rgb[0].shape[1])
-    size = (GIF_WIDTH_PX, height)
-    frames = [Image.fromarray(image).resize(size).quantize(128) for image in images_rgb]
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=200, loop=0)
-
-
 def report(rows: list[Row], output: Path, model: str) -> int:
     """Print the table, write summary.json, and return the exit status."""
     print(f'\n{"object":<10} {"prompt":<12} {"IoU":>5} {"score":>6} {"ms":>7}')
     for line in rows:
-        if line.prompt != 'sequence':
-            print(
-                f'{line.name:<10} {line.prompt:<12} {line.iou:5.2f} {line.score:6.2f} '
-                f'{line.milliseconds:7.0f}'
-            )
+        print(
+            f'{line.name:<10} {line.prompt:<12} {line.iou:5.2f} {line.score:6.2f} '
+            f'{line.milliseconds:7.0f}'
+        )
     means = {kind: fmean(line.iou for line in rows if line.prompt == kind) for kind in GOALS}
     passed = {kind: means[kind] >= goal for kind, goal in GOALS.items()}
     print()

@@ -14,13 +14,11 @@ import rclpy
 from geometry_msgs.msg import Point
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage
-from std_srvs.srv import Trigger
 from vision_msgs.msg import Point2D
 
 from sam_interfaces.msg import ObjectMask, ObjectMaskArray, Prompt
-from sam_interfaces.srv import SegmentEverything, SegmentRequest
+from sam_interfaces.srv import SegmentEverything, SegmentRequest, Track
 from sam_segmentation.ros.conversions import (
-    array_to_image,
     box_to_msg,
     compressed_to_rgb,
     stamp_to_ns,
@@ -59,18 +57,29 @@ def labels_of(message: ObjectMaskArray) -> npt.NDArray[np.uint16]:
 
 
 class DemoClient:
-    """Collects frames with their ground truth and calls the services of `sam_node`."""
+    """Collects frames with their ground truth and calls the services of `sam_node`.
+
+    Attributes
+    ----------
+    streamed : list of ObjectMaskArray
+        What came on /sam/objects.
+    passes : int
+        How often the bag began anew.
+
+    """
 
     def __init__(self) -> None:
         self._node = rclpy.create_node('sam_demo')
         self._images: dict[int, CompressedImage] = {}
+        self._newest_ns = 0
+        self.passes = 0
         self._truths: dict[int, ObjectMaskArray] = {}
         self.streamed: list[ObjectMaskArray] = []
         listen = self._node.create_subscription
         listen(
             CompressedImage,
             '/camera/color/image_raw/compressed',
-            lambda msg: self._images.__setitem__(stamp_to_ns(msg.header.stamp), msg),
+            self._on_image,
             qos_profile_sensor_data,
         )
         listen(
@@ -83,7 +92,7 @@ class DemoClient:
         self._clicks = self._node.create_publisher(Point, '/sam/click', 1)
         self._segment = self._node.create_client(SegmentRequest, '/sam/segment')
         self._everything = self._node.create_client(SegmentEverything, '/sam/segment_everything')
-        self._clear = self._node.create_client(Trigger, '/sam/clear')
+        self._track = self._node.create_client(Track, '/sam/track')
 
     def until(self, condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> None:
         """Wait for a condition; raises DemoError when it does not come."""
@@ -95,7 +104,7 @@ class DemoClient:
 
     def wait_for_node(self) -> None:
         """Wait until `sam_node` offers its services."""
-        for client in (self._segment, self._everything, self._clear):
+        for client in (self._segment, self._everything, self._track):
             self.until(client.service_is_ready, f'service {client.srv_name}')
 
     def shots(self, count: int) -> list[Shot]:
@@ -107,18 +116,9 @@ class DemoClient:
         stamps = sorted(self._images.keys() & self._truths.keys())
         return [self._shot(self._images[stamp], self._truths[stamp]) for stamp in stamps]
 
-    def segment(
-        self, shot: Shot, prompts: list[Prompt], *, send_image: bool = False
-    ) -> tuple[list[ObjectMask], float]:
-        """Segment one object per prompt; return them, and how long it took [s].
-
-        The frame is named by its stamp, or sent along.
-        """
-        request = SegmentRequest.Request(prompts=prompts)
-        if send_image:
-            request.image = array_to_image(shot.image_rgb, 'rgb8', shot.header)
-        else:
-            request.stamp = shot.header.stamp
+    def segment(self, shot: Shot, prompts: list[Prompt]) -> tuple[list[ObjectMask], float]:
+        """Segment one object per prompt; return them, and how long it took [s]."""
+        request = SegmentRequest.Request(prompts=prompts, stamp=shot.header.stamp)
         answer, seconds = self._ask(self._segment, request)
         return answer.objects, seconds
 
@@ -136,16 +136,46 @@ class DemoClient:
         self._clicks.publish(Point(x=x, y=y))
         self.until(lambda: self.streamed, 'masks on /sam/objects')
         result, seconds = self.streamed[0], perf_counter() - begin
-        self._ask(self._clear, Trigger.Request())
+        self.track(Track.Request(command=Track.Request.RESET))
         return result, seconds
 
-    def truth(self, stamp: Any) -> ObjectMaskArray | None:
-        """Return the ground truth of a frame, if it was seen."""
-        return self._truths.get(stamp_to_ns(stamp))
+    def track(self, *requests: Track.Request) -> list[ObjectMask]:
+        """Change what is tracked, all at once; return the objects of the answers, in order."""
+        futures = [self._track.call_async(request) for request in requests]
+        self.until(lambda: all(future.done() for future in futures), 'answers of /sam/track')
+        answers = [future.result() for future in futures]
+        for answer in answers:
+            if not answer.success:
+                raise DemoError(f'/sam/track: {answer.message}')
+        return [obj for answer in answers for obj in answer.objects]
+
+    def next_pass(self) -> Shot:
+        """Wait until the bag begins anew; return its first frame that came."""
+        passes = self.passes
+        self.until(lambda: self.passes > passes, 'the bag to begin anew')
+        return self.newest_shot()
+
+    def newest_shot(self) -> Shot:
+        """Return the camera's newest frame; its ground truth is known."""
+        self.until(lambda: self._newest_ns in self._truths, 'the ground truth of a frame')
+        return self._shot(self._images[self._newest_ns], self._truths[self._newest_ns])
+
+    def shot_at(self, stamp: Any) -> Shot | None:
+        """Return a frame by its stamp, if it was seen."""
+        stamp_ns = stamp_to_ns(stamp)
+        if stamp_ns not in self._images or stamp_ns not in self._truths:
+            return None
+        return self._shot(self._images[stamp_ns], self._truths[stamp_ns])
 
     def close(self) -> None:
         """Leave ROS."""
         self._node.destroy_node()
+
+    def _on_image(self, msg: CompressedImage) -> None:
+        stamp_ns = stamp_to_ns(msg.header.stamp)
+        self._images[stamp_ns] = msg
+        self.passes += stamp_ns < self._newest_ns
+        self._newest_ns = stamp_ns
 
     def _ask(self, client: Any, request: Any) -> tuple[Any, float]:
         """Call until it succeeds: a frame that is no longer buffered comes again with the loop."""
