@@ -259,8 +259,10 @@ def main() -> None:
     trackers = make_trackers(options)
     if options.seeds:
         seeds = VIDEO_DEVELOPMENT_SEEDS[slice(*options.seeds)]
-        for figure in measure(trackers, seeds, options.show):
-            print(f'  {figure.name:<40} {figure.value:8.4f} {figure.unit:<3} {figure.detail}')
+        figures = measure(trackers, seeds, options.show)
+        width = max(len(figure.name) for figure in figures)
+        for figure in figures:
+            print(f'  {figure.name:<{width}} {figure.value:8.4f} {figure.unit:<3} {figure.detail}')
     else:
         held_out = range(VIDEO_HELD_OUT_SEEDS.start, VIDEO_HELD_OUT_SEEDS.stop)
         write('tracking', measure(trackers, held_out, options.show))
