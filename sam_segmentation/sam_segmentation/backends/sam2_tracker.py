@@ -11,37 +11,32 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sam_segmentation.backends.sam2_tracker_holes import fill_holes
-from sam_segmentation.backends.sam2_tracker_memory import (
-    Fifo,
-    FrameMemory,
-    ObjectMemory,
-    Recalled,
-)
-from sam_segmentation.backends.sam2_tracker_network import (
-    Chosen,
-    FrameFeatures,
-    Sam2Network,
-    upscaled,
-)
+from sam_segmentation.backends.sam2_tracker_answers import Chosen, FrameFeatures
+from sam_segmentation.backends.sam2_tracker_memory import FrameMemory, ObjectMemory, Recalled
+from sam_segmentation.backends.sam2_tracker_motion import MotionAware
+from sam_segmentation.backends.sam2_tracker_network import MAX_BATCH, Sam2Network
 from sam_segmentation.backends.sam2_tracker_packing import pack, unpack
+from sam_segmentation.backends.sam2_tracker_policy import Fifo, MemoryPolicy, Verdict
+from sam_segmentation.backends.sam2_tracker_prompt import (
+    MAX_LOGIT,
+    clicks_of,
+    is_mask_alone,
+    mask_input,
+    rough_logits,
+)
+from sam_segmentation.backends.sam2_tracker_sighting import filled_logits, sightings, unseen
 from sam_segmentation.backends.torch_device import free_cache, on_device
-from sam_segmentation.backends.torch_segmenter import MAX_POINTS, soft_logits
+from sam_segmentation.backends.torch_segmenter import MAX_POINTS
 from sam_segmentation.core.errors import MissingFrameError, PromptError, SamError
 from sam_segmentation.core.motion import BoxMotion
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.tracked_mask import Sighting
 from sam_segmentation.core.tracker import Tracker
-from sam_segmentation.core.tracker_options import TrackerOptions
+from sam_segmentation.core.tracker_options import FIFO, MOTION_AWARE, TrackerOptions
 
-# Those of `build_sam2_video_predictor` and `SAM2VideoPredictor`.
-_FILL_HOLE_AREA = 8
-_MAX_LOGIT = 32.0
-_BOX_LABELS = (2, 3)
-# How many objects go through the network at once: beyond, nothing is gained, and memory is spent.
-_MAX_BATCH = 16
+_POLICIES: dict[str, type[MemoryPolicy]] = {FIFO: Fifo, MOTION_AWARE: MotionAware}
 
 
 class Sam2Tracker(Tracker):
@@ -71,7 +66,7 @@ class Sam2Tracker(Tracker):
         super().__init__(name, device=str(device), options=options)
         self._torch_device = device
         self._network: Sam2Network | None = Sam2Network(model, device)
-        self._policy = Fifo(model)
+        self._policy = _POLICIES[options.memory](model)
         self._memories: dict[int, ObjectMemory] = {}
         self._features: FrameFeatures | None = None
 
@@ -91,16 +86,17 @@ class Sam2Tracker(Tracker):
         }
         known = {object_id: one for object_id, one in recalled.items() if one is not None}
         features: FrameFeatures | None = None
-        seen: dict[int, Sighting] = {}
         memories: dict[int, FrameMemory] = {}
-        with self._running() as network:
-            for batch in _batches(known):
-                features = features or network.features(image_rgb)
-                chosen = _follow(network, features, [known[object_id] for object_id in batch])
-                maps = network.memorize(features, chosen.logits, chosen.presence, prompted=False)
-                seen.update(zip(batch, _sightings(chosen, size_wh), strict=True))
-                for i, object_id in enumerate(batch):
-                    memories[object_id] = FrameMemory(chosen.pointers[i].clone(), maps[i].clone())
+        seen: dict[int, Sighting] = {}
+        if known:
+            with self._running() as network:
+                features = network.features(image_rgb)
+                ids, chosen = self._follow(network, features, known, expected, size_wh)
+                verdict = self._policy.judge(ids, chosen, expected, size_wh)
+                memories = _memories(network, features, ids, chosen, verdict)
+                seen = dict(zip(ids, sightings(chosen, size_wh), strict=True))
+            for object_id in verdict.impostors:
+                del memories[object_id], seen[object_id]
         # Nothing can fail from here on, so all objects have seen the frame, or none has.
         self._features = features
         for object_id, memory in self._memories.items():
@@ -108,18 +104,38 @@ class Sam2Tracker(Tracker):
             if object_id in memories:
                 memory.put(memories[object_id])
             self._policy.forget(memory)
-        return {object_id: seen.get(object_id) or _unseen(size_wh) for object_id in self._memories}
+        return {object_id: seen.get(object_id) or unseen(size_wh) for object_id in self._memories}
+
+    def _follow(
+        self,
+        network: Sam2Network,
+        features: FrameFeatures,
+        known: Mapping[int, Recalled],
+        expected: Mapping[int, BoxMotion],
+        size_wh: tuple[int, int],
+    ) -> tuple[list[int], Chosen]:
+        """Return the objects, in the order of the answers, and their masks in a new frame."""
+        ids, answers = [], []
+        for batch in _batches(known):
+            fused = network.with_memory(features, [known[object_id] for object_id in batch])
+            candidates = network.decode(fused, features)
+            motions = [expected.get(object_id) for object_id in batch]
+            index = self._policy.pick(candidates, motions, size_wh)
+            answers.append(network.choose(candidates, index))
+            ids += batch
+        return ids, Chosen.joined(answers)
 
     def _add(self, object_id: int, prompt: Prompt) -> Sighting:
         now = self.steps - 1
-        memory, sighting = self._answered(ObjectMemory(now, now), prompt, previous=None)
+        memory = ObjectMemory(now, now)
+        sighting = self._answered(memory, prompt, previous=None)
         self._memories[object_id] = memory
         return sighting
 
     def _refine(self, object_id: int, prompt: Prompt) -> Sighting:
         memory = self._memories[object_id].until(0)
         previous = self._tracks[object_id].last.logits
-        memory, sighting = self._answered(memory, prompt, previous=previous)
+        sighting = self._answered(memory, prompt, previous=previous)
         self._memories[object_id] = memory
         return sighting
 
@@ -150,7 +166,7 @@ class Sam2Tracker(Tracker):
 
     def _answered(
         self, memory: ObjectMemory, prompt: Prompt, *, previous: npt.NDArray[np.float32] | None
-    ) -> tuple[ObjectMemory, Sighting]:
+    ) -> Sighting:
         """Answer a prompt on the frame last stepped, and remember it in `memory`."""
         if self._size_wh is None or self._image is None:
             raise MissingFrameError('no frame has come yet; step one, then prompt on it')
@@ -158,34 +174,45 @@ class Sam2Tracker(Tracker):
             raise PromptError(
                 f'{len(prompt.points_xy)} points are given; {self.name} takes {MAX_POINTS} at most'
             )
-        begins = memory.first is None or memory.added == memory.now
         with self._running() as network:
             if self._features is None:
                 self._features = network.features(self._image)
-            features = self._features
-            if _is_mask_alone(prompt) and network.model.use_mask_input_as_output_without_sam:
+            if is_mask_alone(prompt) and network.model.use_mask_input_as_output_without_sam:
                 memory.clicks = None
-                chosen = network.given(features, _mask_input(prompt, network))
+                chosen = network.given(self._features, mask_input(prompt, network))
             else:
-                rough = _rough_logits(prompt, network, previous)
-                memory.clicks = _clicks(prompt, memory.clicks, network, self._size_wh)
-                recalled = None if begins else self._policy.recall(memory, memory.now)
-                fused = (
-                    network.with_memory(features, [recalled])
-                    if recalled
-                    else network.without_memory(features)
-                )
-                for _ in range(1 + self.options.refine_rounds):
-                    candidates = network.decode(
-                        fused, features, points=memory.clicks, logits=rough, begins=begins
-                    )
-                    chosen = network.choose(candidates)
-                    rough = _filled(chosen.logits).clamp(-_MAX_LOGIT, _MAX_LOGIT)
-            filled = _filled(chosen.logits)
-            maps = network.memorize(features, filled, chosen.presence, prompted=True)
-            sighting = _sightings(chosen, self._size_wh)[0]
+                rough = rough_logits(prompt, network, previous)
+                memory.clicks = clicks_of(prompt, memory.clicks, network, self._size_wh)
+                chosen = self._decoded(network, self._features, memory, rough)
+            filled = filled_logits(chosen.logits)
+            maps = network.memorize(self._features, filled, chosen.presence, prompted=True)
+            sighting = sightings(chosen, self._size_wh)[0]
         memory.put(FrameMemory(chosen.pointers[0].clone(), maps[0].clone()))
-        return memory, sighting
+        return sighting
+
+    def _decoded(
+        self,
+        network: Sam2Network,
+        features: FrameFeatures,
+        memory: ObjectMemory,
+        rough: Tensor | None,
+    ) -> Chosen:
+        begins = memory.first is None or memory.added == memory.now
+        recalled = None if begins else self._policy.recall(memory, memory.now)
+        fused = (
+            network.with_memory(features, [recalled])
+            if recalled
+            else network.without_memory(features)
+        )
+        for _ in range(1 + self.options.refine_rounds):
+            candidates = network.decode(
+                fused, features, points=memory.clicks, logits=rough, begins=begins
+            )
+            chosen = network.choose(candidates)
+            if not (chosen.logits > 0).any():
+                break
+            rough = filled_logits(chosen.logits).clamp(-MAX_LOGIT, MAX_LOGIT)
+        return chosen
 
     @contextmanager
     def _running(self) -> Iterator[Sam2Network]:
@@ -201,89 +228,26 @@ def _batches(known: Mapping[int, Recalled]) -> Iterator[list[int]]:
     for object_id, recalled in known.items():
         groups[recalled.structure].append(object_id)
     for group in groups.values():
-        for begin in range(0, len(group), _MAX_BATCH):
-            yield group[begin : begin + _MAX_BATCH]
+        for begin in range(0, len(group), MAX_BATCH):
+            yield group[begin : begin + MAX_BATCH]
 
 
-def _follow(network: Sam2Network, features: FrameFeatures, recalled: Sequence[Recalled]) -> Chosen:
-    fused = network.with_memory(features, recalled)
-    return network.choose(network.decode(fused, features))
-
-
-def _is_mask_alone(prompt: Prompt) -> bool:
-    return prompt.mask is not None and not len(prompt.points_xy) and prompt.box_xyxy is None
-
-
-def _mask_input(prompt: Prompt, network: Sam2Network) -> Tensor:
-    size = network.model.image_size
-    mask = (
-        torch.from_numpy(np.ascontiguousarray(prompt.mask)).to(network.device).float()[None, None]
-    )
-    if mask.shape[-2:] == (size, size):
-        return mask
-    shrunk = nn.functional.interpolate(
-        mask, size=(size, size), mode='bilinear', align_corners=False, antialias=True
-    )
-    return (shrunk >= 0.5).float()
-
-
-def _rough_logits(
-    prompt: Prompt, network: Sam2Network, previous: npt.NDArray[np.float32] | None
-) -> Tensor | None:
-    """Return the mask that goes into the decoder with a prompt, (1, 1, S, S), or None."""
-    side = network.logits_side
-    logits = previous
-    if prompt.mask is not None:
-        logits = soft_logits(prompt.mask, (side, side))
-    elif prompt.logits is not None:
-        logits = prompt.logits
-    if logits is None:
-        return None
-    if logits.shape != (side, side):
-        raise PromptError(
-            f'logits have shape {logits.shape} but the model reads ({side}, {side}); '
-            'give those of one of its own masks'
-        )
-    rough = torch.from_numpy(logits).to(network.device)[None, None]
-    return rough.clamp(-_MAX_LOGIT, _MAX_LOGIT)
-
-
-def _clicks(
-    prompt: Prompt,
-    before: tuple[Tensor, Tensor] | None,
+def _memories(
     network: Sam2Network,
-    size_wh: tuple[int, int],
-) -> tuple[Tensor, Tensor] | None:
-    """Return the points that hold on this frame, the corners of a box first."""
-    points = torch.tensor(prompt.points_xy, dtype=torch.float32).reshape(1, -1, 2)
-    labels = torch.tensor(prompt.labels, dtype=torch.int32).reshape(1, -1)
-    if prompt.box_xyxy is not None:
-        corners = torch.tensor(prompt.box_xyxy, dtype=torch.float32).reshape(1, 2, 2)
-        points = torch.cat([corners, points], dim=1)
-        labels = torch.cat([torch.tensor([_BOX_LABELS], dtype=torch.int32), labels], dim=1)
-    points = points / torch.tensor(size_wh) * network.model.image_size
-    points, labels = points.to(network.device), labels.to(network.device)
-    if before is not None and prompt.box_xyxy is None and prompt.mask is None:
-        points = torch.cat([before[0], points], dim=1)
-        labels = torch.cat([before[1], labels], dim=1)
-    return (points, labels) if points.shape[1] else None
-
-
-def _filled(logits: Tensor) -> Tensor:
-    """Return logits (B, 1, S, S) without small holes."""
-    host = logits.cpu().numpy()
-    filled = np.stack([fill_holes(one, _FILL_HOLE_AREA) for one in host[:, 0]])
-    return torch.from_numpy(filled).to(logits.device)[:, None]
-
-
-def _sightings(chosen: Chosen, size_wh: tuple[int, int]) -> list[Sighting]:
-    filled = _filled(chosen.logits)
-    masks = (upscaled(filled, (size_wh[1], size_wh[0])) > 0)[:, 0].cpu().numpy()
-    host = filled[:, 0].cpu().numpy()
-    scores = chosen.ious.tolist()
-    presences = chosen.presence.sigmoid()[:, 0].tolist()
-    return [Sighting(masks[i], scores[i], host[i], presences[i]) for i in range(len(masks))]
-
-
-def _unseen(size_wh: tuple[int, int]) -> Sighting:
-    return Sighting(np.zeros((size_wh[1], size_wh[0]), np.bool_), 0.0, None, 0.0)
+    features: FrameFeatures,
+    ids: Sequence[int],
+    chosen: Chosen,
+    verdict: Verdict,
+) -> dict[int, FrameMemory]:
+    memories = {}
+    for begin in range(0, len(ids), MAX_BATCH):
+        rows = slice(begin, begin + MAX_BATCH)
+        maps = network.memorize(
+            features, chosen.logits[rows], chosen.presence[rows], prompted=False
+        )
+        # Copies, or each would keep its whole batch.
+        for i, object_id in enumerate(ids[rows], begin):
+            memories[object_id] = FrameMemory(
+                chosen.pointers[i].clone(), maps[i - begin].clone(), object_id in verdict.sure
+            )
+    return memories

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What SAM 2 remembers of one object, and what of it a frame attends to."""
+"""What SAM 2 remembers of one object."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -111,75 +109,3 @@ class ObjectMemory:
         held = [memory.pointer for memory in memories]
         held += [memory.map for memory in memories if memory.map is not None]
         return held + list(self.clicks or ())
-
-
-class MemoryPolicy(ABC):
-    """Which frames are attended to, and so how long each is remembered.
-
-    Parameters
-    ----------
-    model : SAM2Base
-        Its options say how far back it looks.
-
-    """
-
-    def __init__(self, model: Any) -> None:
-        self.count: int = model.num_maskmem - 1
-        self._stride: int = model.memory_temporal_stride_for_eval
-        self._pointers: int = (
-            model.max_obj_ptrs_in_encoder - 1 if model.use_obj_ptrs_in_encoder else 0
-        )
-        self._uses_pointers: bool = model.use_obj_ptrs_in_encoder
-
-    @abstractmethod
-    def maps(self, memory: ObjectMemory, frame: int) -> list[tuple[int, FrameMemory]]:
-        """Return the places and the frames, but the first one, whose maps `frame` attends to."""
-
-    @abstractmethod
-    def _in_reach(self, memory: ObjectMemory) -> set[int]:
-        """Return the frames whose maps `now` or a later frame may still attend to."""
-
-    def recall(self, memory: ObjectMemory, frame: int) -> Recalled | None:
-        """Return what a frame attends to; None: the object is not known in it yet."""
-        if memory.first is None or memory.first.map is None:
-            return None
-        maps = [(0, memory.first.map)]
-        maps += [(t, one.map) for t, one in self.maps(memory, frame) if one.map is not None]
-        pointers: list[tuple[int, Tensor]] = []
-        if self._uses_pointers:
-            pointers.append((frame - memory.added, memory.first.pointer))
-            for ago in range(1, self._pointers + 1):
-                if frame - ago in memory.frames:
-                    pointers.append((ago, memory.frames[frame - ago].pointer))
-        return Recalled(maps, pointers)
-
-    def forget(self, memory: ObjectMemory) -> None:
-        """Drop what neither the frame `now` nor a later one can attend to."""
-        reach = self._in_reach(memory)
-        kept = {}
-        for index, one in memory.frames.items():
-            if index in reach:
-                kept[index] = one
-            elif memory.now - index <= self._pointers:
-                kept[index] = replace(one, map=None)
-        memory.frames = kept
-
-
-class Fifo(MemoryPolicy):
-    """The newest frames, as in `SAM2Base._prepare_memory_conditioned_features`."""
-
-    def maps(self, memory: ObjectMemory, frame: int) -> list[tuple[int, FrameMemory]]:
-        """Return the frame before, and those before it in steps of the model's stride."""
-        newest = (frame - 2) // self._stride * self._stride
-        wanted = [newest - ago * self._stride for ago in reversed(range(self.count - 1))]
-        wanted.append(frame - 1)
-        return [
-            (place, memory.frames[index])
-            for place, index in enumerate(wanted, 1)
-            if index in memory.frames
-        ]
-
-    def _in_reach(self, memory: ObjectMemory) -> set[int]:
-        # A correction of the frame `now` looks back from there.
-        oldest = memory.now - 1 - self._stride * (self.count - 1)
-        return {index for index in memory.frames if index >= oldest}

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,71 +14,15 @@ from sam2.modeling.sam2_base import NO_OBJ_SCORE
 from sam2.modeling.sam2_utils import get_1d_sine_pe
 from torch import Tensor, nn
 
+from sam_segmentation.backends.sam2_tracker_answers import Candidates, Chosen, FrameFeatures
 from sam_segmentation.backends.sam2_tracker_memory import Recalled
 
 # Those of the official video loader.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-@dataclass(frozen=True, eq=False)
-class FrameFeatures:
-    """An image as the memory attention and the mask decoder read it.
-
-    Parameters
-    ----------
-    coarse : tensor, shape (h * w, 1, C)
-    positions : tensor, shape (h * w, 1, C)
-        Where the cells of `coarse` lie.
-    fine : list of tensor, shape (1, c, h', w'), or None
-        The finer maps, finest first; None: this model has none.
-
-    """
-
-    coarse: Tensor
-    positions: Tensor
-    fine: list[Tensor] | None
-
-
-@dataclass(frozen=True, eq=False)
-class Candidates:
-    """What the mask decoder answers for each of B objects: M masks to choose from.
-
-    Parameters
-    ----------
-    logits : tensor of float32, shape (B, M, S, S)
-        -1024 throughout where the object is not seen.
-    ious : tensor of float32, shape (B, M)
-        Predicted IoU of each [0-1].
-    tokens : tensor, shape (B, M or 1, C)
-        What the pointer to the object is made of.
-    presence : tensor of float32, shape (B, 1)
-        Logit of the object being seen.
-
-    """
-
-    logits: Tensor
-    ious: Tensor
-    tokens: Tensor
-    presence: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class Chosen:
-    """The one mask of each of B objects.
-
-    Parameters
-    ----------
-    logits : tensor of float32, shape (B, 1, S, S)
-    ious : tensor of float32, shape (B,)
-    pointers : tensor of float32, shape (B, C)
-    presence : tensor of float32, shape (B, 1)
-
-    """
-
-    logits: Tensor
-    ious: Tensor
-    pointers: Tensor
-    presence: Tensor
+# How many objects go through the network at once: beyond, little is gained, and memory is spent.
+MAX_BATCH = 16
 
 
 class Sam2Network:
@@ -248,7 +191,8 @@ class Sam2Network:
             object_score_logits=presence,
             is_mask_from_pts=prompted,
         )
-        return maps.flatten(2).transpose(1, 2).to(torch.bfloat16)
+        memory: Tensor = maps.flatten(2).transpose(1, 2).to(torch.bfloat16)
+        return memory
 
     def _map_places(self, recalled: Sequence[Recalled]) -> Tensor:
         # What lies where does not depend on the time; when it was is added to all of a map.
@@ -258,7 +202,8 @@ class Sam2Network:
             where = model.memory_encoder.position_encoding(blank).flatten(2).transpose(1, 2)
             self._places = where + model.maskmem_tpos_enc[:, 0]
         when = [[model.num_maskmem - t - 1 for t, _ in one.maps] for one in recalled]
-        return self._places[torch.tensor(when, device=self.device)].flatten(1, 2)
+        places: Tensor = self._places[torch.tensor(when, device=self.device)]
+        return places.flatten(1, 2)
 
     def _pointers(self, recalled: Sequence[Recalled]) -> tuple[list[Tensor], list[Tensor]]:
         model = self.model
