@@ -20,6 +20,8 @@ from sam_segmentation.core.scored_mask import ScoredMask
 
 # The segmenter's answer counts if it agrees with the carried mask this much.
 _AGREES_IOU = 0.75
+# It takes nothing away that has the object's colours [log-odds].
+_LOST_ODDS = 1.0
 # An object is seen from this share of its area, and fully from the second on; and hidden objects
 # from the third.
 _HIDDEN_SHARE, _SURE_SHARE, _EMERGED_SHARE = 0.04, 0.12, 0.12
@@ -101,7 +103,7 @@ def judge(
             return hide(moved)
     score = state.score
     if corrects:
-        mask, score = correct(mask, others, view, score)
+        mask, score = correct(mask, claim, others, view, score)
         area = np.count_nonzero(mask)
         share = area / max(claim.shape_px, 1.0)
     presence = min(1.0, 0.5 + 0.5 * (share - _HIDDEN_SHARE) / (_SURE_SHARE - _HIDDEN_SHARE))
@@ -135,13 +137,18 @@ def learn(state: FlowState, mask: Mask, view: FrameView, shape_px: float) -> Flo
     )
 
 
-def correct(mask: Mask, others: Mask, view: FrameView, score: float) -> tuple[Mask, float]:
+def correct(
+    mask: Mask, claim: Claim, others: Mask, view: FrameView, score: float
+) -> tuple[Mask, float]:
     """Return the outline that the segmenter draws, if it agrees with a mask, and a score."""
     answer = view.segment(Prompt(mask=mask))
     drawn = answer.mask & ~others
-    agreement = iou(drawn, mask)
-    if agreement < _AGREES_IOU:
+    if iou(drawn, mask) < _AGREES_IOU:
         return mask, score * _SCORE_DECAY
+    at = claim.window.rows_columns
+    lost = mask[at] & ~drawn[at]
+    if lost.any() and claim.colour[lost].mean() > _LOST_ODDS:
+        drawn = drawn | mask
     return drawn, answer.score
 
 

@@ -66,12 +66,13 @@ def compose(second: Doubles, first: Doubles) -> Doubles:
 
 def signed_distance(mask: Mask) -> Soft:
     """Return how far inside a mask each pixel is [px]; negative outside."""
-    inside = mask.astype(np.uint8)
-    if not inside.any():
-        return np.full(mask.shape, -1e3, np.float32)
-    deep = cv2.distanceTransform(np.pad(inside, 1, 'edge'), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    far = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 3)
-    return np.asarray(np.where(mask, deep - 0.5, 0.5 - far), np.float32)
+    inside = np.pad(mask.astype(np.uint8), 1, 'edge')
+    deep, far = (
+        cv2.distanceTransform(side, cv2.DIST_L2, 3)[1:-1, 1:-1] for side in (inside, 1 - inside)
+    )
+    # Where there is no outline, the distance to it is out of range.
+    most = float(sum(mask.shape))
+    return np.asarray(np.where(mask, np.minimum(deep, most), -np.minimum(far, most)), np.float32)
 
 
 def contrast_of(state_odds: Soft, mask: Mask, view: FrameView) -> float:

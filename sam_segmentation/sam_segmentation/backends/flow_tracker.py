@@ -14,12 +14,13 @@ import numpy.typing as npt
 from sam_segmentation.backends.flow_claim import Claim, Mask, make_claim, settle
 from sam_segmentation.backends.flow_field import Grey
 from sam_segmentation.backends.flow_judge import begin, judge
+from sam_segmentation.backends.flow_refine import refine
 from sam_segmentation.backends.flow_search import find_again
 from sam_segmentation.backends.flow_state import FlowState
 from sam_segmentation.backends.flow_view import FrameView
+from sam_segmentation.core.errors import MissingFrameError
 from sam_segmentation.core.motion import BoxMotion
 from sam_segmentation.core.prompt import Prompt
-from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import Segmenter
 from sam_segmentation.core.tracked_mask import Sighting
 from sam_segmentation.core.tracker import Tracker
@@ -96,31 +97,24 @@ class FlowTracker(Tracker):
             masks[object_id] = states[object_id].bits.mask
 
     def _add(self, object_id: int, prompt: Prompt) -> Sighting:
-        return self._begin(object_id, self._answer(prompt))
+        view = self._newest()
+        answer = view.segment(prompt, refine_rounds=self.options.refine_rounds)
+        state = begin(answer, view)
+        self._states[object_id] = deque([state], maxlen=HISTORY + 1)
+        return _sighting(state)
 
     def _refine(self, object_id: int, prompt: Prompt) -> Sighting:
-        present = self._states[object_id][-1].bits.mask
-        replaces = (
-            prompt.box_xyxy is not None or prompt.mask is not None or prompt.logits is not None
+        view, history = self._newest(), self._states[object_id]
+        answer = refine(
+            view, history[-1].bits.mask, prompt, refine_rounds=self.options.refine_rounds
         )
-        if not replaces and present.any():
-            prompt = replace(prompt, mask=present)
-        return self._begin(object_id, self._answer(prompt))
+        history[-1] = replace(begin(answer, view), drift_xy=history[-1].drift_xy)
+        return _sighting(history[-1])
 
-    def _answer(self, prompt: Prompt) -> ScoredMask:
+    def _newest(self) -> FrameView:
         if self._view is None:
-            raise RuntimeError('a prompt came before a frame')
-        return self._view.segment(prompt, refine_rounds=self.options.refine_rounds)
-
-    def _begin(self, object_id: int, answer: ScoredMask) -> Sighting:
-        if self._view is None:
-            raise RuntimeError('a prompt came before a frame')
-        history = self._states.setdefault(object_id, deque(maxlen=HISTORY + 1))
-        state = begin(answer, self._view)
-        if history:
-            history.pop()
-        history.append(state)
-        return _sighting(state)
+            raise MissingFrameError('no frame has come yet; step one, then prompt on it')
+        return self._view
 
     def _remove(self, object_id: int) -> None:
         del self._states[object_id]
