@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+
+from sam_segmentation.core.distractors import Claim, find_impostors
+
+LEFT, RIGHT, FAR = (10, 40, 40, 70), (60, 40, 90, 70), (150, 40, 180, 70)
+
+
+def claim(box, expected):
+    mask = np.zeros((100, 200), bool)
+    if box is not None:
+        mask[box[1] : box[3], box[0] : box[2]] = True
+    return Claim(mask, box, expected)
+
+
+def test_the_one_that_left_its_own_path_loses():
+    assert find_impostors({1: claim(LEFT, LEFT), 2: claim(LEFT, RIGHT)}) == {2}
+    assert find_impostors({1: claim(RIGHT, LEFT), 2: claim(RIGHT, RIGHT)}) == {1}
+
+
+def test_of_several_on_one_place_only_its_owner_stays():
+    claims = {1: claim(LEFT, RIGHT), 2: claim(LEFT, LEFT), 3: claim(LEFT, FAR)}
+    assert find_impostors(claims) == {1, 3}
+
+
+def test_one_that_swallows_another_loses():
+    both = (10, 40, 90, 70)
+    assert find_impostors({1: claim(both, LEFT), 2: claim(RIGHT, RIGHT)}) == {1}
+
+
+BIG, PART = (10, 40, 60, 90), (20, 50, 30, 60)
+
+
+@pytest.mark.parametrize(
+    ('first', 'second'),
+    [
+        pytest.param((LEFT, LEFT), (RIGHT, RIGHT), id='apart'),
+        pytest.param((LEFT, LEFT), ((12, 40, 40, 70), (14, 40, 44, 70)), id='crossing'),
+        pytest.param((BIG, BIG), (PART, (21, 50, 40, 99)), id='a part of the other one'),
+        pytest.param((FAR, LEFT), (FAR, RIGHT), id='the camera jumped'),
+        pytest.param((LEFT, LEFT), (LEFT, None), id='no motion known'),
+        pytest.param((LEFT, LEFT), (None, RIGHT), id='not seen'),
+        pytest.param((LEFT, LEFT), ((36, 40, 66, 70), FAR), id='touching'),
+    ],
+)
+def test_nobody_is_accused_without_need(first, second):
+    assert find_impostors({1: claim(*first), 2: claim(*second)}) == set()
+
+
+def test_without_objects_there_are_no_impostors():
+    assert find_impostors({}) == set()
