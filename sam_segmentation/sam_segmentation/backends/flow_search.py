@@ -10,7 +10,14 @@ import numpy as np
 
 from sam_segmentation.backends.flow_claim import Claim, colour_odds
 from sam_segmentation.backends.flow_look import Look
-from sam_segmentation.backends.flow_shape import Doubles, Mask, find_far, placed, shape_area
+from sam_segmentation.backends.flow_shape import (
+    Doubles,
+    Mask,
+    contrast_of,
+    find_far,
+    placed,
+    shape_area,
+)
 from sam_segmentation.backends.flow_state import Bits, FlowState
 from sam_segmentation.backends.flow_view import FrameView
 from sam_segmentation.core.masks import remove_small_regions
@@ -22,6 +29,8 @@ _PLACES = 3
 # look like it [Bhattacharyya coefficient].
 _FOUND_SHARE, _MOST_SHARE, _LIKE = 0.4, 1.6, 0.8
 _REACH, _PIECE_SHARE = 0.2, 0.1
+# It must stand out from what is around it, beside how much it did before.
+_DISTINCT_SHARE = 0.7
 
 
 def find_again(state: FlowState, claim: Claim, others: Mask, view: FrameView) -> FlowState:
@@ -64,6 +73,9 @@ def _try(
     share = np.count_nonzero(mask) / area
     if look is None or not _FOUND_SHARE < share < _MOST_SHARE:
         return state, 0.0
+    contrast = contrast_of(state.look.against(view.look), mask, view)
+    if contrast < _DISTINCT_SHARE * state.contrast:
+        return state, 0.0  # a piece of something larger
     likeness = look.likeness(state.look)
     seen = replace(
         state, bits=Bits.of(mask), presence=1.0, score=answer.score, hidden=0, drift_xy=(0.0, 0.0)

@@ -23,7 +23,7 @@ _NEAR_SIDE_PX, _FAR_SIDE_PX = 320, 160
 _LEAST_CONTRAST, _USUAL_SHARE = 0.2, 0.4
 # Far from the way that it should have gone, an object must look this much more like itself. Near
 # means within its own size, which grows by a share of itself with every hidden frame.
-_FAR_WEIGHT, _GROWTH = 0.75, 0.1
+_FAR_WEIGHT, _GROWTH = 0.65, 0.1
 _NEAR_SHARE = 0.4
 _SPAN_PX = 2
 
@@ -124,7 +124,9 @@ def find_far(
     """
     score, centre, factor = _scores(state, view, place, taken, side_px=_FAR_SIDE_PX)
     side = np.sqrt(shape_area(state.shape, place)) * factor
-    near = _nearness(score, centre, side * (1.0 + _GROWTH * state.hidden))
+    # What left the image returns at its border.
+    inside = np.clip(centre, 0.0, np.array(score.shape[::-1]) - 1.0)
+    near = _nearness(score, inside, side * (1.0 + _GROWTH * state.hidden))
     weighted = score * (_FAR_WEIGHT + (1.0 - _FAR_WEIGHT) * near)
     places: list[Doubles] = []
     while len(places) < count:
