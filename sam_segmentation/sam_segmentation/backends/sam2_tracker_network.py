@@ -15,6 +15,7 @@ from sam2.modeling.sam2_utils import get_1d_sine_pe
 from torch import Tensor, nn
 
 from sam_segmentation.backends.sam2_tracker_answers import Candidates, Chosen, FrameFeatures
+from sam_segmentation.backends.sam2_tracker_constants import keep_constants
 from sam_segmentation.backends.sam2_tracker_memory import Recalled
 
 # Those of the official video loader.
@@ -42,6 +43,7 @@ class Sam2Network:
 
     def __init__(self, model: Any, device: torch.device) -> None:
         model.binarize_mask_from_pts_for_mem_enc = True
+        keep_constants(model)
         self.model = model
         self.device = device
         self.side = model.image_size // model.backbone_stride

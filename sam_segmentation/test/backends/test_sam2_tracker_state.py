@@ -189,7 +189,7 @@ def test_a_rough_mask_beside_a_click_goes_into_the_decoder(segmenter):
         for i, one in enumerate(answers)
         for other in answers[:i]
     )
-    assert np.count_nonzero(taken.mask ^ mask) < 0.1 * mask.sum()
+    assert np.count_nonzero(taken.mask ^ mask) < 0.2 * mask.sum()
 
 
 def test_refine_rounds_feed_the_mask_back(segmenter):
@@ -254,3 +254,16 @@ def test_a_closed_tracker_says_so(segmenter):
     tracker.close()
     with pytest.raises(SamError, match='closed'):
         tracker.branch()
+
+
+def test_kept_constants_change_no_feature(segmenter, tmp_path):
+    config, checkpoint = write_small_sam2(tmp_path, image_size=64, embed_dim=24)
+    fresh = load_segmenter(str(config), checkpoint=checkpoint, device='cpu')._predictor.model
+    kept = started(segmenter, frames=2)._network.model
+    images = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        for _ in range(2):
+            ours, theirs = kept.forward_image(images), fresh.forward_image(images)
+            for name in ('backbone_fpn', 'vision_pos_enc'):
+                for one, other in zip(ours[name], theirs[name], strict=True):
+                    assert torch.equal(one, other)
