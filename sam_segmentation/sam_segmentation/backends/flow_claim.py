@@ -44,6 +44,8 @@ _COASTING = 0.9
 # A motion between two frames that scales by more than this is a wrong one.
 _MOST_SCALING = 1.15
 _FRESH_DRIFT = 0.6
+# Whether the whole turns cannot be told from a part that is smaller than this.
+_TURNS_SHARE = 0.6
 # Pieces smaller than this share of the object are noise.
 _PIECE_SHARE = 0.02
 
@@ -145,8 +147,15 @@ def _move(
     camera = view.camera_motion
     drift_x, drift_y = state.drift_xy
     found = view.flow.motion_of(mask) if mask is not None and view.flow is not None else None
-    if found is not None and found[1] > _FOLLOWED_SHARE and _is_sane(found[0]):
+    if (
+        mask is not None
+        and found is not None
+        and found[1] > _FOLLOWED_SHARE
+        and _is_sane(found[0])
+    ):
         motion = found[0]
+        if np.count_nonzero(mask) < _TURNS_SHARE * shape_area(state.shape, state.place):
+            motion = _shift_at(motion, mask)
         centre = state.place @ [state.shape.shape[1] / 2, state.shape.shape[0] / 2, 1.0]
         own = (motion - camera) @ [*centre, 1.0]
         drift = (1 - _FRESH_DRIFT) * np.array([drift_x, drift_y]) + _FRESH_DRIFT * own
@@ -157,6 +166,15 @@ def _move(
     if mask is None:
         return place, (_COASTING * drift_x, _COASTING * drift_y), False
     return find_near(state, view, place), state.drift_xy, False
+
+
+def _shift_at(motion: Doubles, mask: Mask) -> Doubles:
+    """Return the shift that a motion is at the middle of a mask."""
+    ys, xs = np.nonzero(mask)
+    centre = np.array([xs.mean(), ys.mean()])
+    shift = np.eye(2, 3)
+    shift[:, 2] = motion @ [*centre, 1.0] - centre
+    return shift
 
 
 def _is_sane(motion: Doubles) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sam_segmentation.backends.flow_claim import Claim
 from sam_segmentation.backends.flow_look import BIN_COUNT, Look
-from sam_segmentation.backends.flow_shape import Mask, contrast_of, cut_out
+from sam_segmentation.backends.flow_shape import Mask, contrast_of, cut_out, shape_area
 from sam_segmentation.backends.flow_state import Bits, FlowState, empty_like
 from sam_segmentation.backends.flow_view import FrameView
 from sam_segmentation.backends.flow_window import ring_around
@@ -35,6 +35,7 @@ _PART_LIKE, _WHOLE_LIKE = 0.35, 0.3
 _SHAPE_EVERY, _FULL_SHARE, _FULL_IOU = 8, 0.85, 0.6
 # After this many frames a smaller shape is believed too.
 _STALE_AGE = 60
+_PARTIAL_AGE, _PARTIAL_SHARE = 12, 0.7
 _LEARNED_SHARE = 0.1
 _AROUND_PX = 6
 _SCORE_DECAY = 0.98
@@ -150,6 +151,13 @@ def correct(
     if lost.any() and claim.colour[lost].mean() > _LOST_ODDS:
         drawn = drawn | mask
     return drawn, answer.score
+
+
+def is_partial(state: FlowState) -> bool:
+    """Return whether only a part of an object was seen for long."""
+    area = np.count_nonzero(state.bits.mask)
+    whole = shape_area(state.shape, state.place)
+    return state.age > _PARTIAL_AGE and area < _PARTIAL_SHARE * whole
 
 
 def hide(state: FlowState) -> FlowState:

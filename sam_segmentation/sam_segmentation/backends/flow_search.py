@@ -15,6 +15,7 @@ from sam_segmentation.backends.flow_shape import (
     Mask,
     contrast_of,
     find_far,
+    find_near,
     placed,
     shape_area,
 )
@@ -29,6 +30,8 @@ _PLACES = 3
 # look like it [Bhattacharyya coefficient].
 _FOUND_SHARE, _MOST_SHARE, _LIKE = 0.4, 1.6, 0.8
 _REACH, _PIECE_SHARE = 0.2, 0.1
+# A mask that holds more of an object looks more like it by this.
+_HEALED = 0.05
 # It must stand out from what is around it, beside how much it did before.
 _DISTINCT_SHARE = 0.7
 
@@ -51,6 +54,19 @@ def find_again(state: FlowState, claim: Claim, others: Mask, view: FrameView) ->
         if likeness > best_likeness:
             best, best_likeness = again, likeness
     return best
+
+
+def heal(state: FlowState, claim: Claim, others: Mask, view: FrameView) -> FlowState:
+    """Return the state of an object of which long only a part was seen: as it was, or whole again.
+
+    Nothing may be in front of it: then its mask has lost the rest by mistake.
+    """
+    seen = Look.of(view.bins, view.shrink(state.bits.mask))
+    place = find_near(state, view, claim.place)
+    whole, likeness = _try(replace(state, place=place), place, others, view)
+    if seen is None or likeness < max(_LIKE, seen.likeness(state.look) + _HEALED):
+        return state
+    return replace(whole, drift_xy=state.drift_xy)
 
 
 def _try(
@@ -78,6 +94,12 @@ def _try(
         return state, 0.0  # a piece of something larger
     likeness = look.likeness(state.look)
     seen = replace(
-        state, bits=Bits.of(mask), presence=1.0, score=answer.score, hidden=0, drift_xy=(0.0, 0.0)
+        state,
+        bits=Bits.of(mask),
+        presence=1.0,
+        score=answer.score,
+        hidden=0,
+        age=0,
+        drift_xy=(0.0, 0.0),
     )
     return seen, likeness

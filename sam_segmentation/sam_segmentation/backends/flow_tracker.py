@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from sam_segmentation.backends.flow_claim import Claim, Mask, make_claim, settle
 from sam_segmentation.backends.flow_field import Grey
-from sam_segmentation.backends.flow_judge import begin, judge
+from sam_segmentation.backends.flow_judge import begin, is_partial, judge
 from sam_segmentation.backends.flow_refine import refine
-from sam_segmentation.backends.flow_search import find_again
+from sam_segmentation.backends.flow_search import find_again, heal
 from sam_segmentation.backends.flow_state import FlowState
 from sam_segmentation.backends.flow_view import FrameView
 from sam_segmentation.core.errors import MissingFrameError
@@ -74,7 +74,7 @@ class FlowTracker(Tracker):
             )
             masks[object_id] = states[object_id].bits.mask
         if self.steps % _SEARCH_EVERY == 0:
-            self._search(states, claims, masks, view)
+            self._search(states, claims, masks, view, corrects=corrects)
         self._greys.append(view.grey)
         self._view = view
         for object_id, state in states.items():
@@ -87,13 +87,17 @@ class FlowTracker(Tracker):
         claims: Mapping[int, Claim],
         masks: dict[int, Mask],
         view: FrameView,
+        *,
+        corrects: bool,
     ) -> None:
         # Whoever was hidden last has gone least far.
         for object_id in sorted(states, key=lambda i: states[i].hidden):
-            if not states[object_id].hidden:
+            state = states[object_id]
+            if not state.hidden and not (corrects and is_partial(state)):
                 continue
             others = _union([m for i, m in masks.items() if i != object_id], view)
-            states[object_id] = find_again(states[object_id], claims[object_id], others, view)
+            look = find_again if state.hidden else heal
+            states[object_id] = look(state, claims[object_id], others, view)
             masks[object_id] = states[object_id].bits.mask
 
     def _add(self, object_id: int, prompt: Prompt) -> Sighting:
