@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast `sam_node` is through ROS, and how it bears a camera faster than its model."""
+"""How fast `sam_node` is through ROS, how it tracks, and how it bears a camera that is faster."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ import rclpy  # noqa: E402
 from builtin_interfaces.msg import Time  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from drawing import click, scene  # noqa: E402
-from geometry_msgs.msg import Point  # noqa: E402
+from node_tracking import publishing, resident_mb, soak, stalls  # noqa: E402
 from rclpy.executors import ExternalShutdownException  # noqa: E402
 from rclpy.qos import qos_profile_sensor_data  # noqa: E402
 from report import Figure, at_least, at_most, write  # noqa: E402
@@ -31,7 +30,7 @@ from std_msgs.msg import Header  # noqa: E402
 
 from conftest import Ros, own_domain  # noqa: E402
 from sam_interfaces.msg import ObjectMaskArray, Prompt  # noqa: E402
-from sam_interfaces.srv import SegmentRequest  # noqa: E402
+from sam_interfaces.srv import SegmentRequest, Track  # noqa: E402
 from sam_segmentation.core.scored_mask import ScoredMask  # noqa: E402
 from sam_segmentation.ros.conversions import array_to_image, object_to_msg  # noqa: E402
 
@@ -51,10 +50,15 @@ def main() -> None:
         'overhead': overhead,
         'prompts': many_prompts,
         'overload': overload,
+        'publishing': publishing,
+        'stalls': stalls,
+        'soak': lambda: soak(arguments.soak),
     }
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--soak', type=float, default=600.0, help='how long the soak lasts [s]')
     parser.add_argument('parts', nargs='*', metavar='PART', help=f'{", ".join(parts)}; none: all')
-    chosen = parser.parse_args().parts or list(parts)
+    arguments = parser.parse_args()
+    chosen = arguments.parts or list(parts)
     figures: list[Figure] = []
     for name in chosen:
         print(f'node: {name} ...', flush=True)
@@ -223,10 +227,9 @@ def overload() -> list[Figure]:
     with own_domain() as ros:
         node = ros.start(sys.executable, ODD_MODELS, '--ros-args', '-p', 'model:=slow')
         publisher = ros.node.create_publisher(Image, '/sam/image', qos_profile_sensor_data)
-        clicks = ros.node.create_publisher(Point, '/sam/click', 5)
+        track = ros.client(Track, '/sam/track')
         diagnoses = ros.listen(DiagnosticArray, '/diagnostics')
         results = ros.listen(ObjectMaskArray, '/sam/objects')
-        ros.until(clicks.get_subscription_count, 'the node to listen for clicks')
         image = array_to_image(scene(1, (1280, 720)), 'rgb8', Header())
         memory_mb: list[float] = []
         begin = time.perf_counter()
@@ -240,8 +243,8 @@ def overload() -> list[Figure]:
                 sent += 1
                 if sent % 30 == 0:
                     memory_mb.append(resident_mb(node.pid))
-                    if not results:
-                        clicks.publish(Point(x=500.0, y=300.0))
+                    if sent == 30:
+                        track.call_async(Track.Request(prompt=click(500, 300)))
             return sent >= OVERLOAD_FRAMES
 
         ros.until(flooded, 'the flood to end', timeout_s=300)
@@ -267,12 +270,6 @@ def overload() -> list[Figure]:
             f'{settled:.0f} MB, then {end:.0f} MB',
         ),
     ]
-
-
-def resident_mb(pid: int) -> float:
-    """Return how much memory a process holds [MB]."""
-    fields = Path(f'/proc/{pid}/statm').read_text().split()
-    return int(fields[1]) * os.sysconf('SC_PAGE_SIZE') / 1e6
 
 
 if __name__ == '__main__':

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -91,11 +91,10 @@ def facts(health: Health) -> dict[str, object]:
     """Return the figures behind the judgement."""
     values: dict[str, object] = {'state': health.state}
     if engine := health.engine:
-        times = list(engine.model_times_s)
         values |= {
             'model': engine.segmenter.name,
             'device': engine.segmenter.device,
-            'model time per image [ms]': f'{1e3 * fmean(times):.1f}' if times else 'none yet',
+            'model time per image [ms]': _mean_ms(engine.model_times_s),
             'requests waiting': engine.worker.pending,
             'frames dropped for newer ones': engine.worker.replaced,
             'embeddings reused': engine.cache.hits,
@@ -115,19 +114,25 @@ def facts(health: Health) -> dict[str, object]:
             'subscribers': stream.subscribers,
             'frames tracked': stream.processed,
             'tracking rate [Hz]': f'{stream.rate_hz:.1f}',
+            'time to publish [ms]': _mean_ms(stream.publish_times_s),
             'latency [ms]': f'{1e3 * stream.latency_s:.1f}',
         }
     return values
 
 
 def _tracked(engine: Engine) -> dict[str, object]:
-    session, times = engine.session, list(engine.step_times_s)
+    session = engine.session
     states = Counter(obj.state for obj in session.objects)
     return {
         'objects tracked': sum(states.values()),
         **{f'objects {state.name.lower()}': states[state] for state in ObjectState},
-        'time per tracked frame [ms]': f'{1e3 * fmean(times):.1f}' if times else 'none yet',
+        'time per tracked frame [ms]': _mean_ms(engine.step_times_s),
         'tracker resets': session.resets,
         'last reset': session.reset_reason or 'none',
         'frames with a repeated stamp': session.repeated,
     }
+
+
+def _mean_ms(times_s: Iterable[float]) -> str:
+    times = list(times_s)
+    return f'{1e3 * fmean(times):.1f}' if times else 'none yet'

@@ -73,19 +73,13 @@ class Publishing:
         shown = [obj for obj in view.objects if _is_shown(obj, threshold)]
         height, width = frame.image_rgb.shape[:2]
         masks, ids = [obj.mask for obj in shown], [obj.object_id for obj in shown]
-        if self._overlays.get_subscription_count():
-            self._overlays.publish(array_to_image(_overlay(frame, view, shown), 'rgb8', header))
-        if self._detections.get_subscription_count():
-            detections = [object_to_detection(obj, header) for obj in shown]
-            self._detections.publish(Detection2DArray(header=header, detections=detections))
         objects, plain = (
             publisher.get_subscription_count() for publisher in (self._objects, self._masks)
         )
         labels = label_image(masks, ids, (width, height)) if objects or plain else None
-        if plain and labels is not None:
-            self._masks.publish(mask_to_msg(labels != 0, header))
         now_ns = self._node.get_clock().now().nanoseconds
         latency_s: float = (now_ns - stamp_to_ns(header.stamp)) / NANOSECONDS
+        # First what other nodes act on, last what people look at.
         if objects and labels is not None:
             self._objects.publish(
                 ObjectMaskArray(
@@ -101,6 +95,13 @@ class Publishing:
                     latency=float(np.float32(latency_s)),
                 )
             )
+        if self._detections.get_subscription_count():
+            detections = [object_to_detection(obj, header) for obj in shown]
+            self._detections.publish(Detection2DArray(header=header, detections=detections))
+        if plain and labels is not None:
+            self._masks.publish(mask_to_msg(labels != 0, header))
+        if self._overlays.get_subscription_count():
+            self._overlays.publish(array_to_image(_overlay(frame, view, shown), 'rgb8', header))
         return latency_s
 
 

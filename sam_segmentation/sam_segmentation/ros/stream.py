@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
-from time import monotonic
+from time import monotonic, perf_counter
 
 from rclpy.lifecycle import LifecycleNode
 
@@ -30,6 +30,8 @@ class Stream:
         Why the objects are gone, when the stream was the reason; empty: it was not.
     latency_s : float
         From the last processed image's stamp to its publishing [s].
+    publish_times_s : deque of float
+        How long publishing took for the last frames [s].
 
     """
 
@@ -38,6 +40,7 @@ class Stream:
         self.error = ''
         self.lost = ''
         self.latency_s = 0.0
+        self.publish_times_s: deque[float] = deque(maxlen=30)
         self._node = node
         self._engine = engine
         self._publishing = Publishing(node)
@@ -93,8 +96,10 @@ class Stream:
             self.lost = ''
             self.processed += 1
             self._times.append(monotonic())
+        begin = perf_counter()
         self.latency_s = self._publishing.publish(
             session.view(),
             model=session.tracker.name,
             threshold=parameters.value(self._node, 'confidence_threshold'),
         )
+        self.publish_times_s.append(perf_counter() - begin)

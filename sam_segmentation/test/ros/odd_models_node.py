@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
@@ -12,6 +13,7 @@ from sam_segmentation.backends.torch_device import on_device
 from sam_segmentation.core import registry
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import Segmenter
+from sam_segmentation.core.tracked_mask import Sighting
 from sam_segmentation.ros.sam_node import main
 
 sys.path.append(str(Path(__file__).parent.parent))
@@ -30,6 +32,24 @@ class Slowed(ToyTracker):
 
     def _empty(self):
         return Slowed(self.options)
+
+
+class Discs(ToyTracker):
+    """Takes 50 ms for each frame, and sees every object as a disc where it was clicked."""
+
+    def _step(self, image_rgb, expected):
+        time.sleep(0.05)
+        return super()._step(image_rgb, expected)
+
+    def _refine(self, object_id, prompt):
+        mask = np.zeros(self.image.shape[:2], np.uint8)
+        centre = tuple(int(value) for value in prompt.points_xy[0])
+        cv2.circle(mask, centre, self.image.shape[0] // 8, 1, -1)
+        self.colours[object_id] = mask.astype(bool)
+        return self._look(object_id)
+
+    def _look(self, object_id):
+        return Sighting(self.colours[object_id].copy(), 0.9)
 
 
 class Whole(Segmenter):
@@ -62,6 +82,13 @@ class Slow(Whole):
         return Slowed(options)
 
 
+class WithDiscs(Whole):
+    """Tracks discs."""
+
+    def make_tracker(self, options):
+        return Discs(options)
+
+
 class RunsFull(Whole):
     """Runs out of memory whenever the image is more than 100 px wide, as torch reports it."""
 
@@ -87,6 +114,10 @@ def load_slow(name, *, checkpoint, device):
     return Slow(name)
 
 
+def load_discs(name, *, checkpoint, device):
+    return WithDiscs(name)
+
+
 def load_runs_full(name, *, checkpoint, device):
     return RunsFull(name)
 
@@ -96,7 +127,7 @@ def load_broken(name, *, checkpoint, device):
 
 
 if __name__ == '__main__':
-    for model in ('instant', 'slow', 'runs_full', 'broken'):
+    for model in ('instant', 'slow', 'discs', 'runs_full', 'broken'):
         registry.register(model, f'odd_models_node:load_{model}')
     registry.register('toy', 'odd_models_node:load_instant')
     main()
