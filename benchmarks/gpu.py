@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Embedding and prompting of SAM v1 and SAM 2.1 at their official sizes on a GPU.
+"""Embedding, prompting and tracking of SAM v1 and SAM 2.1 at their official sizes on a GPU.
 
 Random weights: the time does not depend on them. Needs torch and the official packages, no ROS:
 `make bench-gpu`, or PYTHONPATH=sam_segmentation python3 benchmarks/gpu.py.
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from gpu_tracking import track
 from report import Figure, at_most, write
 
 from sam_segmentation import Prompt, Segmenter, load_segmenter
@@ -37,6 +38,9 @@ def main() -> int:
     parser.add_argument('--device', default='cuda', help='cuda, cuda:1 or cpu')
     parser.add_argument('--models', nargs='+', default=MODELS, choices=MODELS, metavar='MODEL')
     parser.add_argument('--repeats', type=int, default=30, help='how many calls a median is of')
+    parser.add_argument('--only', choices=('images', 'tracking'), help='one part; else both')
+    parser.add_argument('--objects', type=int, default=20, help='most objects that are tracked')
+    parser.add_argument('--no-compile', action='store_true', help='leave out compiled encoders')
     options = parser.parse_args()
     device = torch.device(options.device)
     if device.type == 'cuda' and not torch.cuda.is_available():
@@ -45,11 +49,12 @@ def main() -> int:
             '(--device cpu measures on the processor)'
         )
         return 0
-    figures = [
-        figure
-        for model in options.models
-        for figure in measure(model, device=device, repeats=options.repeats)
-    ]
+    figures: list[Figure] = []
+    for name in options.models:
+        if options.only != 'tracking':
+            figures += measure(name, device=device, repeats=options.repeats)
+        if options.only != 'images' and not name.startswith('sam_vit_'):
+            figures += measure_tracking(name, device=device, options=options)
     write('gpu', figures, device=describe(device))
     return 0 if all(figure.ok is not False for figure in figures) else 1
 
@@ -57,10 +62,7 @@ def main() -> int:
 def measure(name: str, *, device: torch.device, repeats: int) -> list[Figure]:
     """Return one model's times and its distance from the official predictor."""
     model = build_random(name)
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = Path(folder) / 'random.pt'
-        torch.save({'model': model.state_dict()}, checkpoint)
-        segmenter = load_segmenter(name, checkpoint=checkpoint, device=str(device))
+    segmenter = load_random(name, model, device)
     image = textured_image()
     official = official_predictor(name, model.to(device).eval())
     figures = [difference(name, segmenter, official, image)]
@@ -84,6 +86,35 @@ def measure(name: str, *, device: torch.device, repeats: int) -> list[Figure]:
     segmenter.close()
     free(device)
     return figures
+
+
+def measure_tracking(
+    name: str, *, device: torch.device, options: argparse.Namespace
+) -> list[Figure]:
+    """Return how fast one model tracks, alone and against the official predictor."""
+    from sam_segmentation.backends.sam2_config import config_path
+
+    segmenter = load_random(name, build_random(name), device)
+    figures = track(
+        name,
+        segmenter,
+        config_path(name),
+        device=device,
+        repeats=options.repeats,
+        most_objects=options.objects,
+        compiled=not options.no_compile,
+    )
+    segmenter.close()
+    free(device)
+    return figures
+
+
+def load_random(name: str, model: Any, device: torch.device) -> Segmenter:
+    """Load a model of ours with the weights of an official one."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / 'random.pt'
+        torch.save({'model': model.state_dict()}, checkpoint)
+        return load_segmenter(name, checkpoint=checkpoint, device=str(device))
 
 
 def build_random(name: str) -> Any:

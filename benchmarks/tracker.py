@@ -81,8 +81,8 @@ def memory(options: argparse.Namespace) -> list[Figure]:
             steps = propagate(predictor, video, MEMORY_OBJECTS)
             next(steps)
             before = tensor_bytes()
-            for _ in steps:
-                pass
+            for _ in range(OFFICIAL_FRAMES - 1):
+                next(steps)
         growth = (tensor_bytes() - before) / (OFFICIAL_FRAMES - 1) / 1024
     megabytes = held[options.frames][1] / 2**20
     return [
@@ -109,7 +109,7 @@ def tensor_bytes() -> int:
     gc.collect()
     storages = {}
     for thing in gc.get_objects():
-        if isinstance(thing, torch.Tensor):
+        if issubclass(type(thing), torch.Tensor):
             storage = thing.untyped_storage()
             storages[storage.data_ptr()] = storage.nbytes()
     return sum(storages.values())
@@ -123,7 +123,7 @@ def resident_bytes() -> int:
 
 def speed(options: argparse.Namespace) -> list[Figure]:
     """Our step and the official one in turn, on the same frames."""
-    frames = [frame(number) for number in range(WARM_UP + options.repeats)]
+    frames = [frame(number) for number in range(1 + WARM_UP + options.repeats)]
     figures = []
     with tempfile.TemporaryDirectory() as folder:
         config, checkpoint = write_small_sam2(Path(folder), image_size=384, embed_dim=96)
