@@ -24,12 +24,12 @@ _AGREES_IOU = 0.75
 _LOST_ODDS = 1.0
 # An object is seen from this share of its area, and fully from the second on; and hidden objects
 # from the third.
-_HIDDEN_SHARE, _SURE_SHARE, _EMERGED_SHARE = 0.04, 0.12, 0.12
+_HIDDEN_SHARE, _SURE_SHARE, _EMERGED_SHARE = 0.04, 0.12, 0.15
 # What shows must have colours that are the object's with this chance, alone and beside how clearly
 # its colours set it apart before: least, while it is seen, and when it emerges.
 _LEAST_BELIEF, _USUAL_BELIEF, _EMERGED_BELIEF = 0.35, 0.5, 0.8
 # And, where flow does not follow it, look like it this much, the more the larger it is.
-_PART_LIKE, _WHOLE_LIKE = 0.35, 0.3
+_PART_LIKE, _WHOLE_LIKE = 0.45, 0.2
 # Every so many frames an object that is seen in full gives a new shape; it must agree with the
 # last one this much.
 _SHAPE_EVERY, _FULL_SHARE, _FULL_IOU = 8, 0.85, 0.6
@@ -97,7 +97,7 @@ def judge(
         _LEAST_BELIEF, (_EMERGED_BELIEF if state.hidden else _USUAL_BELIEF) * state.contrast
     ):
         return hide(moved)
-    if not claim.follows and not state.hidden:
+    if not claim.follows:
         # Something else may lie where the shape was looked for.
         look = Look.of(view.bins, view.shrink(mask))
         if look is None or look.likeness(state.look) < _PART_LIKE + _WHOLE_LIKE * min(1.0, share):
