@@ -126,6 +126,16 @@ def test_the_first_object_is_caught_up_through_frames_that_nobody_tracked_in(liv
     assert added.score == 5 / 20  # it was seen in each of the frames 3 to 7
 
 
+def test_a_time_without_objects_is_no_past_that_was_followed(live):
+    live.frames([1])
+    live.add(GREEN_AT)
+    live.session.remove(1)
+    for number in range(2, 9):
+        live.arrive(number)  # nothing is tracked, so nobody steps these
+    # Through each of the frames 4 to 8, and not in one leap as from an old step to a new one.
+    assert live.add((6 + 4, 6), at=4).score == 5 / 20
+
+
 def test_a_correction_of_the_past_is_as_if_it_had_been_made_in_time(live):
     in_time = Live()
     for one in (live, in_time):
