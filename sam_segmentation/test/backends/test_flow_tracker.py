@@ -52,11 +52,12 @@ def test_a_jump_farther_than_flow_reaches_is_followed():
     assert iou(objects[0].mask, truth[0]) > 0.8
 
 
+@pytest.mark.parametrize('speed_px', [5, 10], ids=['slow', 'fast'])
 @pytest.mark.parametrize('second', [BLUE, RED], ids=['unlike', 'alike'])
-def test_shapes_that_cross_keep_their_ids(second):
+def test_shapes_that_cross_keep_their_ids(second, speed_px):
     frames = [
-        draw(shape(RED, 40 + 5 * t, 84), shape(second, 200 - 5 * t, 100), seed=t)
-        for t in range(33)
+        draw(shape(RED, 40 + x, 84), shape(second, 200 - x, 100), seed=x)
+        for x in range(0, 161, speed_px)
     ]
     rows = follow(frames, make(), count=2)
     objects, truth = rows[-1]
@@ -224,6 +225,19 @@ def test_a_branch_begins_where_the_object_was_then(steps_back):
     for image, _ in frames[len(frames) - 1 - steps_back :]:
         branch.step(image)
     assert iou(branch.objects[0].mask, frames[-1][1][0]) > 0.85
+
+
+def test_a_branch_forgets_what_was_learned_since():
+    image, (red, blue) = draw(shape(RED, 60, 60), shape(BLUE, 170, 120))
+    tracker = make()
+    tracker.step(image)
+    tracker.add(box_of(red))
+    for _ in range(3):
+        tracker.step(image)
+    tracker.add(box_of(blue), 1)
+    assert iou(tracker.step(image)[0].mask, blue) > 0.9
+    branch = tracker.branch(1, steps_back=2)
+    assert iou(branch.step(image)[0].mask, red) > 0.9
 
 
 def test_a_correction_in_the_past_is_caught_up_and_merged():
