@@ -35,8 +35,8 @@ time.sleep(1000)
 
 @pytest.fixture(scope='module')
 def node(module_ros):
-    """A node with the default model."""
-    module_ros.start_node(NODE)
+    """A node with the default model, which keeps the images of some seconds."""
+    module_ros.start_node(NODE, frame_buffer_size=300)
     return Tracking(module_ros, PICTURE)
 
 
