@@ -39,9 +39,11 @@ class FlowTracker(Tracker):
     them most, by where its mask was carried and by its colours. Every third frame the segmenter
     draws the outlines anew. An object that shows too little of its outline is hidden; it is
     waited for where the camera's motion and its own lead, and looked for by its colours and shape.
+    A pixel belongs to one object only: a part cannot be tracked beside the whole.
 
     `TrackerOptions.memory` chooses nothing here, since there is no memory to choose from. A
-    branch can go back 30 frames; one from farther back begins with the oldest mask that is known.
+    branch can go back 30 frames; one from farther back begins with the oldest mask that is known,
+    and a restored tracker knows none before the snapshot.
 
     Parameters
     ----------
