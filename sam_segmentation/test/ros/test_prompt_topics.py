@@ -115,6 +115,21 @@ def test_a_detection_adds_an_object_or_names_one_that_is_tracked(tracking):
     published(tracking, ['apple', 'box', '', ''])
 
 
+def test_detections_that_come_while_one_is_caught_up_with_do_not_add_it_again(ros):
+    ros.start(sys.executable, ODD_MODELS, '--ros-args', '-p', 'model:=slow')
+    tracking = Tracking(ros, PICTURE)
+    publisher = ros.node.create_publisher(Detection2DArray, '/sam/prompt_detections', 5)
+    bad = Detection2DArray(detections=[Detection2D()])
+    diagnosis(ros, 'no area', meanwhile=lambda: (publisher.publish(bad), tracking.camera.send()))
+    headers = [tracking.send() for _ in range(3)]
+    for header in headers:
+        publisher.publish(detections((4, 4), stamp=header.stamp))
+    published(tracking, [''])
+    done = int(diagnosis(ros, 'tracking', meanwhile=tracking.camera.send)['frames tracked'])
+    tracking.camera.send_until(lambda: len(tracking.results) > done + 3, 'further results')
+    assert len(tracking.ids) == 1
+
+
 def test_a_detection_is_for_the_image_of_its_stamp(tracking):
     headers = [tracking.send(frame((RED, 4 + 6 * t, 4))) for t in range(6)]
     tracking.camera.pixels = frame((RED, 34, 4))
