@@ -16,7 +16,7 @@ from torch import Tensor
 from sam_segmentation.backends.sam2_tracker_answers import Chosen, FrameFeatures
 from sam_segmentation.backends.sam2_tracker_memory import FrameMemory, ObjectMemory, Recalled
 from sam_segmentation.backends.sam2_tracker_motion import MotionAware
-from sam_segmentation.backends.sam2_tracker_network import MAX_BATCH, Sam2Network
+from sam_segmentation.backends.sam2_tracker_network import Sam2Network
 from sam_segmentation.backends.sam2_tracker_packing import pack, unpack
 from sam_segmentation.backends.sam2_tracker_policy import Fifo, MemoryPolicy, Verdict
 from sam_segmentation.backends.sam2_tracker_prompt import (
@@ -43,7 +43,8 @@ class Sam2Tracker(Tracker):
     """`SAM2VideoPredictor.propagate_in_video` one frame at a time.
 
     With the memory policy 'fifo', logits equal the official ones, corrections included: what a
-    frame attends to is the same, and what no later frame can attend to is dropped.
+    frame attends to is the same, and what no later frame can attend to is dropped. On the
+    processor they are the same to the bit; on a GPU objects are batched, which rounds otherwise.
 
     A mask alone is taken for the answer, as by the official `add_new_mask`. Logits, or a mask
     with points or a box, go into the decoder as a rough mask, as the object's last one does when
@@ -67,6 +68,7 @@ class Sam2Tracker(Tracker):
         self._torch_device = device
         self._network: Sam2Network | None = Sam2Network(model, device)
         self._policy = _POLICIES[options.memory](model)
+        self._holes = options.fill_hole_area
         self._memories: dict[int, ObjectMemory] = {}
         self._features: FrameFeatures | None = None
 
@@ -94,7 +96,7 @@ class Sam2Tracker(Tracker):
                 ids, chosen = self._follow(network, features, known, expected, size_wh)
                 verdict = self._policy.judge(ids, chosen, expected, size_wh)
                 memories = _memories(network, features, ids, chosen, verdict)
-                seen = dict(zip(ids, sightings(chosen, size_wh), strict=True))
+                seen = dict(zip(ids, sightings(chosen, size_wh, self._holes), strict=True))
             for object_id in verdict.impostors:
                 del memories[object_id], seen[object_id]
         # Nothing can fail from here on, so all objects have seen the frame, or none has.
@@ -116,7 +118,7 @@ class Sam2Tracker(Tracker):
     ) -> tuple[list[int], Chosen]:
         """Return the objects, in the order of the answers, and their masks in a new frame."""
         ids, answers = [], []
-        for batch in _batches(known):
+        for batch in _batches(known, network.max_batch):
             fused = network.with_memory(features, [known[object_id] for object_id in batch])
             candidates = network.decode(fused, features)
             motions = [expected.get(object_id) for object_id in batch]
@@ -184,9 +186,9 @@ class Sam2Tracker(Tracker):
                 rough = rough_logits(prompt, network, previous)
                 memory.clicks = clicks_of(prompt, memory.clicks, network, self._size_wh)
                 chosen = self._decoded(network, self._features, memory, rough)
-            filled = filled_logits(chosen.logits)
+            filled = filled_logits(chosen.logits, self._holes)
             maps = network.memorize(self._features, filled, chosen.presence, prompted=True)
-            sighting = sightings(chosen, self._size_wh)[0]
+            sighting = sightings(chosen, self._size_wh, self._holes)[0]
         memory.put(FrameMemory(chosen.pointers[0].clone(), maps[0].clone()))
         return sighting
 
@@ -211,7 +213,7 @@ class Sam2Tracker(Tracker):
             chosen = network.choose(candidates)
             if not (chosen.logits > 0).any():
                 break
-            rough = filled_logits(chosen.logits).clamp(-MAX_LOGIT, MAX_LOGIT)
+            rough = filled_logits(chosen.logits, self._holes).clamp(-MAX_LOGIT, MAX_LOGIT)
         return chosen
 
     @contextmanager
@@ -222,14 +224,14 @@ class Sam2Tracker(Tracker):
             yield self._network
 
 
-def _batches(known: Mapping[int, Recalled]) -> Iterator[list[int]]:
-    """Group objects of like memories."""
+def _batches(known: Mapping[int, Recalled], size: int) -> Iterator[list[int]]:
+    """Group objects of like memories, at most `size` together."""
     groups = defaultdict(list)
     for object_id, recalled in known.items():
         groups[recalled.structure].append(object_id)
     for group in groups.values():
-        for begin in range(0, len(group), MAX_BATCH):
-            yield group[begin : begin + MAX_BATCH]
+        for begin in range(0, len(group), size):
+            yield group[begin : begin + size]
 
 
 def _memories(
@@ -240,10 +242,14 @@ def _memories(
     verdict: Verdict,
 ) -> dict[int, FrameMemory]:
     memories = {}
-    for begin in range(0, len(ids), MAX_BATCH):
-        rows = slice(begin, begin + MAX_BATCH)
+    for begin in range(0, len(ids), network.max_batch):
+        rows = slice(begin, begin + network.max_batch)
         maps = network.memorize(
-            features, chosen.logits[rows], chosen.presence[rows], prompted=False
+            features,
+            chosen.logits[rows],
+            chosen.presence[rows],
+            prompted=False,
+            candidates=chosen.candidates,
         )
         # Copies, or each would keep its whole batch.
         for i, object_id in enumerate(ids[rows], begin):

@@ -62,6 +62,8 @@ class Chosen:
     ious : tensor of float32, shape (B,)
     pointers : tensor of float32, shape (B, C)
     presence : tensor of float32, shape (B, 1)
+    candidates : int
+        Of how many masks each was chosen.
 
     """
 
@@ -69,6 +71,7 @@ class Chosen:
     ious: Tensor
     pointers: Tensor
     presence: Tensor
+    candidates: int
 
     @classmethod
     def joined(cls, parts: Sequence[Chosen]) -> Chosen:
@@ -78,4 +81,5 @@ class Chosen:
             torch.cat([part.ious for part in parts]),
             torch.cat([part.pointers for part in parts]),
             torch.cat([part.presence for part in parts]),
+            parts[0].candidates,
         )

@@ -22,7 +22,9 @@ from sam_segmentation.backends.sam2_tracker_memory import Recalled
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-# How many objects go through the network at once: beyond, little is gained, and memory is spent.
+# How many objects go through the network at once on a GPU: beyond, little is gained, and memory is
+# spent. On the processor nothing is gained by batches, but a matrix product rounds otherwise in
+# each size of batch, and memories in bfloat16 turn that into differences of up to 1e-3.
 MAX_BATCH = 16
 
 
@@ -39,6 +41,11 @@ class Sam2Network:
         before they are memorized from here on; an image predictor memorizes nothing.
     device : torch.device
 
+    Attributes
+    ----------
+    max_batch : int
+        How many objects are to be handed over at once.
+
     """
 
     def __init__(self, model: Any, device: torch.device) -> None:
@@ -46,6 +53,7 @@ class Sam2Network:
         keep_constants(model)
         self.model = model
         self.device = device
+        self.max_batch = 1 if device.type == 'cpu' else MAX_BATCH
         self.side = model.image_size // model.backbone_stride
         self.logits_side = 4 * self.side
         self._mean, self._std = (
@@ -172,6 +180,7 @@ class Sam2Network:
             ious[rows, index],
             pointers.float(),
             candidates.presence,
+            candidates.logits.shape[1],
         )
 
     def given(self, features: FrameFeatures, mask: Tensor) -> Chosen:
@@ -179,17 +188,28 @@ class Sam2Network:
         coarse = features.coarse.permute(1, 2, 0).view(1, -1, self.side, self.side)
         answer = self.model._use_mask_as_output(coarse, features.fine, mask)
         _, _, ious, logits, _, pointers, presence = answer
-        return Chosen(logits.float(), ious[:, 0].float(), pointers.float(), presence.float())
+        return Chosen(logits.float(), ious[:, 0].float(), pointers.float(), presence.float(), 1)
 
     def memorize(
-        self, features: FrameFeatures, logits: Tensor, presence: Tensor, *, prompted: bool
+        self,
+        features: FrameFeatures,
+        logits: Tensor,
+        presence: Tensor,
+        *,
+        prompted: bool,
+        candidates: int = 1,
     ) -> Tensor:
-        """Return memory maps, bfloat16 (B, h * w, c), of masks (B, 1, S, S)."""
+        """Return memory maps, bfloat16 (B, h * w, c), of masks (B, 1, S, S).
+
+        `candidates` says of how many each was chosen: the official code stretches all of them
+        before it chooses, and several channels at once are rounded otherwise than one.
+        """
         count, size = len(logits), self.model.image_size
+        stretched = upscaled(logits.expand(-1, candidates, -1, -1), (size, size))[:, :1]
         maps, _ = self.model._encode_new_memory(
             current_vision_feats=[features.coarse.expand(-1, count, -1)],
             feat_sizes=[(self.side, self.side)],
-            pred_masks_high_res=upscaled(logits, (size, size)),
+            pred_masks_high_res=stretched,
             object_score_logits=presence,
             is_mask_from_pts=prompted,
         )
@@ -226,5 +246,5 @@ class Sam2Network:
 
 
 def upscaled(logits: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Stretch logits (B, 1, S, S) to another size, as the official predictors do."""
+    """Stretch logits (B, M, S, S) to another size, as the official predictors do."""
     return nn.functional.interpolate(logits, size=size_hw, mode='bilinear', align_corners=False)

@@ -13,19 +13,19 @@ from sam_segmentation.backends.sam2_tracker_holes import fill_holes
 from sam_segmentation.backends.sam2_tracker_network import MAX_BATCH, upscaled
 from sam_segmentation.core.tracked_mask import Sighting
 
-# That of `build_sam2_video_predictor`.
-_FILL_HOLE_AREA = 8
 
-
-def filled_logits(logits: Tensor) -> Tensor:
-    """Return logits (B, 1, S, S) without small holes."""
+def filled_logits(logits: Tensor, fill_hole_area: int) -> Tensor:
+    """Return logits (B, 1, S, S) without holes of so few pixels."""
+    if not fill_hole_area:
+        return logits
     host = logits.cpu().numpy()
-    filled = np.stack([fill_holes(one, _FILL_HOLE_AREA) for one in host[:, 0]])
+    filled = np.stack([fill_holes(one, fill_hole_area) for one in host[:, 0]])
     return torch.from_numpy(filled).to(logits.device)[:, None]
 
 
-def sightings(chosen: Chosen, size_wh: tuple[int, int]) -> list[Sighting]:
-    filled = filled_logits(chosen.logits)
+def sightings(chosen: Chosen, size_wh: tuple[int, int], fill_hole_area: int) -> list[Sighting]:
+    """Return each answer in an image of this size, without small holes."""
+    filled = filled_logits(chosen.logits, fill_hole_area)
     host = filled[:, 0].cpu().numpy()
     # A few at once: in the size of the image they take a lot of memory.
     masks = [
@@ -42,6 +42,7 @@ def sightings(chosen: Chosen, size_wh: tuple[int, int]) -> list[Sighting]:
 
 
 def unseen(size_wh: tuple[int, int]) -> Sighting:
+    """Return that nothing is seen in an image of this size."""
     return Sighting(np.zeros((size_wh[1], size_wh[0]), np.bool_), 0.0, None, 0.0)
 
 

@@ -29,6 +29,9 @@ class TrackerOptions:
         How many may be tracked at once [1-1000].
     lost_after : int
         Frames without a sighting after which an occluded object counts as lost [1-10000].
+    fill_hole_area : int
+        SAM 2: holes of at most so many pixels, in the model's own low resolution, are filled
+        [0-1000]. The official predictor fills up to 8 where its CUDA extension is built.
 
     Raises
     ------
@@ -41,6 +44,7 @@ class TrackerOptions:
     refine_rounds: int = 0
     max_objects: int = 64
     lost_after: int = 30
+    fill_hole_area: int = 8
 
     def __post_init__(self) -> None:
         if self.memory not in MEMORY_POLICIES:
@@ -51,6 +55,7 @@ class TrackerOptions:
             ('refine_rounds', 0, MAX_REFINE_ROUNDS),
             ('max_objects', 1, MAX_OBJECTS),
             ('lost_after', 1, 10_000),
+            ('fill_hole_area', 0, 1000),
         ):
             if not low <= getattr(self, name) <= high:
                 raise PromptError(f'{name} is {getattr(self, name)}; give {low} to {high}')

@@ -131,6 +131,7 @@ def chosen(places, *, ious, presences):
         torch.tensor(ious),
         torch.zeros(len(places), 8),
         torch.tensor(presences)[:, None],
+        3,
     )
 
 
@@ -151,7 +152,7 @@ def test_an_impostor_is_not_seen_and_learns_nothing(segmenter):
     assert before == {1: [1], 2: [1]}
     motions = {1: steady(), 2: steady((99.5, 14.5, 119.5, 29.5))}
     merged = chosen([HERE, HERE], ious=[0.9, 0.9], presences=[2.0, 2.0])
-    wide = Chosen(merged.logits, merged.ious, torch.zeros(2, 256), merged.presence)
+    wide = Chosen(merged.logits, merged.ious, torch.zeros(2, 256), merged.presence, 3)
     with mock.patch.object(tracker, '_follow', return_value=([1, 2], wide)):
         seen = tracker._step(moving_shapes(2), motions)
     assert seen[1].is_seen

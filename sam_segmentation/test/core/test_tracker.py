@@ -266,6 +266,7 @@ def test_a_snapshot_of_another_model_is_refused(tracker):
         ({'refine_rounds': 4}, 'refine_rounds is 4; give 0 to 3'),
         ({'max_objects': 0}, 'max_objects is 0; give 1 to 1000'),
         ({'lost_after': 0}, 'lost_after is 0; give 1 to 10000'),
+        ({'fill_hole_area': -1}, 'fill_hole_area is -1; give 0 to 1000'),
     ],
 )
 def test_options_are_checked(bad, message):
