@@ -28,8 +28,8 @@ lint: $(BUILD_READY) ## Style and types
 	@$(IN_WORKSPACE) ruff format --check --quiet . || { ruff format --diff . | head -40; exit 1; }; \
 	ruff check . && mypy && bash -n scripts/setup.sh
 
-bench: $(BUILD_READY) ## Measure accuracy, speed and load; tables, and JSON in build/bench/
-	@$(IN_WORKSPACE) for name in accuracy node; do python -W ignore benchmarks/$$name.py; done
+bench: $(BUILD_READY) ## Measure accuracy, speed and load (about 40 min); tables, and JSON in build/bench/
+	@$(IN_WORKSPACE) for name in accuracy tracking tracker node; do python -W ignore benchmarks/$$name.py; done
 
 bench-gpu: ## Measure the models on a GPU: torch and the models' packages, no ROS
 	@if [[ -x .venv/bin/python ]]; then python=.venv/bin/python; else python=python3; fi; \

@@ -24,7 +24,6 @@ ROS = {
     'sam_interfaces',
     'sensor_msgs',
     'std_msgs',
-    'std_srvs',
     'tf2_ros',
     'vision_msgs',
 }

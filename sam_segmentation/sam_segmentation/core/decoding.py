@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, Protocol
 
@@ -20,7 +21,7 @@ _BAYER_TO_RGB = {
     'bayer_gbrg8': cv2.COLOR_BayerGR2RGB,
     'bayer_grbg8': cv2.COLOR_BayerGB2RGB,
 }
-_YUV_TO_RGB = {
+YUV_TO_RGB = {
     'yuv422': cv2.COLOR_YUV2RGB_UYVY,
     'uyvy': cv2.COLOR_YUV2RGB_UYVY,
     'yuv422_yuy2': cv2.COLOR_YUV2RGB_YUY2,
@@ -34,7 +35,7 @@ _COUNTS = {'mono': 1, 'rgb': 3, 'bgr': 3, 'rgba': 4, 'bgra': 4}
 # and their like, which don't say what their channels mean, and depth (16UC1, 32FC1).
 BYTES_PER_PIXEL = {
     **dict.fromkeys(_BAYER_TO_RGB, 1),
-    **dict.fromkeys(_YUV_TO_RGB, 2),
+    **dict.fromkeys(YUV_TO_RGB, 2),
     **{f'{colour}8': count for colour, count in _COUNTS.items()},
     **{f'{colour}16': 2 * count for colour, count in _COUNTS.items()},
 }
@@ -61,7 +62,7 @@ def raw_to_rgb(image: RawImage) -> npt.NDArray[np.uint8]:
         If the encoding has no colours to segment by, or size, step and data don't agree.
 
     """
-    _check_raw(image)
+    check_raw(image)
     width, height, encoding = image.width, image.height, image.encoding
     rows = np.frombuffer(image.data, np.uint8, height * image.step).reshape(height, -1)
     packed = rows[:, : width * BYTES_PER_PIXEL[encoding]]
@@ -71,14 +72,14 @@ def raw_to_rgb(image: RawImage) -> npt.NDArray[np.uint8]:
                 f'the {encoding} image is {width} x {height} px; its pattern needs 2 x 2'
             )
         return _contiguous(cv2.cvtColor(np.ascontiguousarray(packed), _BAYER_TO_RGB[encoding]))
-    if encoding in _YUV_TO_RGB:
+    if encoding in YUV_TO_RGB:
         if width % 2:
             raise ImageError(
                 f'a {encoding} image shares colour between pairs of pixels, but its width is '
                 f'{width}; make it even'
             )
         pairs = packed.reshape(height, width, 2)
-        return _contiguous(cv2.cvtColor(pairs, _YUV_TO_RGB[encoding]))
+        return _contiguous(cv2.cvtColor(pairs, YUV_TO_RGB[encoding]))
     channels = list(_CHANNELS[encoding.rstrip('0123456789')])
     if not encoding.endswith('16'):
         return _contiguous(packed.reshape(height, width, -1)[..., channels])
@@ -126,16 +127,25 @@ def check_image_header(data: bytes, what: str) -> None:
     _check_size(width, height, what)
 
 
-def _check_raw(image: RawImage) -> None:
-    if image.encoding not in BYTES_PER_PIXEL:
+def check_raw(image: RawImage, encodings: Mapping[str, int] = BYTES_PER_PIXEL) -> None:
+    """Raise ImageError unless size, encoding, step and data agree.
+
+    Parameters
+    ----------
+    image : RawImage
+    encodings : mapping of str to int
+        Those that can be used, with their bytes per pixel.
+
+    """
+    if image.encoding not in encodings:
         raise ImageError(
             f'encoding {image.encoding!r} cannot be used; convert the image to one of '
-            f'{", ".join(BYTES_PER_PIXEL)}'
+            f'{", ".join(encodings)}'
         )
     if not (image.width and image.height):
         raise ImageError(f'the image is {image.width} x {image.height} px; give it a size')
     _check_size(image.width, image.height, 'the image')
-    row = image.width * BYTES_PER_PIXEL[image.encoding]
+    row = image.width * encodings[image.encoding]
     if image.step < row:
         raise ImageError(
             f'step is {image.step}, but a row of {image.width} {image.encoding} pixels takes '

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import PIL.Image
 from builtin_interfaces.msg import Time
 from cv_bridge import CvBridge, CvBridgeError
 from sensor_msgs.msg import CompressedImage, Image
@@ -18,6 +16,7 @@ from vision_msgs.msg import BoundingBox2D, Detection2D, ObjectHypothesisWithPose
 
 from sam_interfaces.msg import ObjectMask
 from sam_interfaces.msg import Prompt as PromptMsg
+from sam_segmentation.core.decoding import YUV_TO_RGB, check_raw, decode_image, raw_to_rgb
 from sam_segmentation.core.errors import ImageError, PromptError
 from sam_segmentation.core.frame_ring import NANOSECONDS
 from sam_segmentation.core.masks import BoxXyxy
@@ -25,69 +24,20 @@ from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.tracked_mask import TrackedMask
 
-# Bytes per pixel of every encoding that has colours to segment by. Not among them: 8UC1, 8UC3
-# and their like, which don't say what their channels mean, and depth (16UC1, 32FC1).
-BYTES_PER_PIXEL = {
-    'mono8': 1,
-    **dict.fromkeys(('bayer_rggb8', 'bayer_bggr8', 'bayer_gbrg8', 'bayer_grbg8'), 1),
-    **dict.fromkeys(('mono16', 'yuv422', 'yuv422_yuy2', 'uyvy', 'yuyv'), 2),
-    **dict.fromkeys(('rgb8', 'bgr8'), 3),
-    **dict.fromkeys(('rgba8', 'bgra8'), 4),
-    **dict.fromkeys(('rgb16', 'bgr16'), 6),
-    **dict.fromkeys(('rgba16', 'bgra16'), 8),
-}
-# Read here rather than by cv_bridge, which knows these names on some distributions only.
-YUV_TO_RGB = {
-    'yuv422': cv2.COLOR_YUV2RGB_UYVY,
-    'uyvy': cv2.COLOR_YUV2RGB_UYVY,
-    'yuv422_yuy2': cv2.COLOR_YUV2RGB_YUY2,
-    'yuyv': cv2.COLOR_YUV2RGB_YUY2,
-}
-MAX_IMAGE_PIXELS = 100_000_000
-
 
 def image_is_empty(msg: Image) -> bool:
     """Tell whether an image field was left empty (rather than filled wrongly)."""
     return not (msg.width or msg.height or msg.step or msg.data)
 
 
-def check_image(msg: Image, encodings: dict[str, int] = BYTES_PER_PIXEL) -> None:
-    """Raise ImageError unless size, encoding, step and data agree."""
-    if msg.encoding not in encodings:
-        raise ImageError(
-            f'encoding {msg.encoding!r} cannot be used; convert the image to one of '
-            f'{", ".join(encodings)}'
-        )
-    if not (msg.width and msg.height):
-        raise ImageError(f'the image is {msg.width} x {msg.height} px; give it a size')
-    _check_size(msg.width, msg.height)
-    row = msg.width * encodings[msg.encoding]
-    if msg.step < row:
-        raise ImageError(
-            f'step is {msg.step}, but a row of {msg.width} {msg.encoding} pixels takes {row} '
-            'bytes; set step to the length of a row'
-        )
-    if len(msg.data) < msg.height * msg.step:
-        raise ImageError(
-            f'the image holds {len(msg.data)} bytes, but height x step is '
-            f'{msg.height} x {msg.step} = {msg.height * msg.step}; send the whole image'
-        )
-
-
 def image_to_rgb(msg: Image) -> npt.NDArray[np.uint8]:
     """Return an image message as uint8 (H, W, 3) in RGB; raises ImageError."""
-    check_image(msg)
     if msg.encoding in YUV_TO_RGB:
-        if msg.width % 2:
-            raise ImageError(
-                f'a {msg.encoding} image shares colour between pairs of pixels, but its width is '
-                f'{msg.width}; make it even'
-            )
-        rows = np.frombuffer(msg.data, np.uint8, msg.height * msg.step).reshape(msg.height, -1)
-        packed = rows[:, : 2 * msg.width].reshape(msg.height, msg.width, 2)
-        return _uint8(cv2.cvtColor(packed, YUV_TO_RGB[msg.encoding]))
+        # Not by cv_bridge, which knows these names on some distributions only.
+        return raw_to_rgb(msg)
+    check_raw(msg)
     try:
-        return _uint8(CvBridge().imgmsg_to_cv2(msg, 'rgb8'))
+        return np.ascontiguousarray(CvBridge().imgmsg_to_cv2(msg, 'rgb8'), np.uint8)
     except (CvBridgeError, cv2.error) as error:
         raise ImageError(f'the {msg.encoding} image cannot be converted: {error}') from error
 
@@ -96,18 +46,8 @@ def compressed_to_rgb(msg: CompressedImage) -> npt.NDArray[np.uint8]:
     """Return a compressed image (JPEG, PNG, ...) as uint8 (H, W, 3) in RGB; raises ImageError."""
     if not len(msg.data):
         raise ImageError('the compressed image holds no data; send a JPEG or PNG')
-    data = np.frombuffer(msg.data, np.uint8)
-    _check_compressed_size(data)
-    try:
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise ImageError(f'the compressed image ({msg.format!r}) is unusable: {error}') from error
-    if bgr is None:
-        raise ImageError(
-            f'{len(msg.data)} bytes of compressed image ({msg.format!r}) cannot be decoded; '
-            'send a whole JPEG or PNG'
-        )
-    return _uint8(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+    size = len(msg.data)
+    return decode_image(bytes(msg.data), f'the compressed image ({msg.format!r}, {size} bytes)')
 
 
 def stamp_to_ns(stamp: Time) -> int:
@@ -153,7 +93,7 @@ def box_to_msg(box_xyxy: BoxXyxy | None) -> BoundingBox2D:
 
 def mask_from_msg(msg: Image) -> npt.NDArray[np.bool_]:
     """Return a mono8 mask as bool (H, W); raises ImageError."""
-    check_image(msg, {'mono8': 1, '8UC1': 1})
+    check_raw(msg, {'mono8': 1, '8UC1': 1})
     rows = np.frombuffer(msg.data, np.uint8, msg.height * msg.step).reshape(msg.height, msg.step)
     mask: npt.NDArray[np.bool_] = rows[:, : msg.width] != 0
     return mask
@@ -211,30 +151,3 @@ def object_to_detection(obj: TrackedMask, header: Header) -> Detection2D:
     hypothesis.hypothesis.score = float(obj.score)
     box = box_to_msg(obj.box_xyxy)
     return Detection2D(header=header, results=[hypothesis], bbox=box, id=str(obj.object_id))
-
-
-def _uint8(pixels: Any) -> npt.NDArray[np.uint8]:
-    return np.ascontiguousarray(pixels, np.uint8)
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_IMAGE_PIXELS:
-        raise ImageError(
-            f'the image is {width} x {height} px; at most {MAX_IMAGE_PIXELS:,} pixels are '
-            'accepted: scale it down'
-        )
-
-
-def _check_compressed_size(data: npt.NDArray[np.uint8]) -> None:
-    """Read the size from the file's header: a few bytes can unpack to gigabytes."""
-    try:
-        with PIL.Image.open(BytesIO(data.tobytes())) as header:
-            width, height = header.size
-    except PIL.Image.DecompressionBombError as error:
-        raise ImageError(f'the compressed image is too large: {error}; scale it down') from error
-    except (PIL.UnidentifiedImageError, OSError) as error:
-        raise ImageError(
-            f'{len(data)} bytes of compressed image cannot be decoded ({error}); send a whole '
-            'JPEG or PNG'
-        ) from error
-    _check_size(width, height)

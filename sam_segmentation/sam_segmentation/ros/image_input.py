@@ -15,10 +15,10 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 
+from sam_segmentation.core.decoding import check_raw
 from sam_segmentation.core.errors import ImageError
 from sam_segmentation.core.frame_ring import Frame, FrameRing
 from sam_segmentation.ros.conversions import (
-    check_image,
     compressed_to_rgb,
     image_to_rgb,
     stamp_to_ns,
@@ -111,7 +111,7 @@ class ImageInput:
     def _keep_raw(self, msg: Image) -> None:
         self.encoding = msg.encoding
         try:
-            check_image(msg)
+            check_raw(msg)
         except ImageError as error:
             self._arrived()
             self._refuse(error)

@@ -15,6 +15,7 @@ from std_msgs.msg import Header
 
 from sam_interfaces.msg import ObjectMaskArray
 from sam_interfaces.srv import SegmentEverything, SegmentRequest
+from sam_segmentation.core.decoding import check_raw
 from sam_segmentation.core.engine import Engine, ImageSource
 from sam_segmentation.core.errors import PromptError, naming_prompt
 from sam_segmentation.core.frame_ring import NANOSECONDS, FrameRing
@@ -25,7 +26,6 @@ from sam_segmentation.ros import parameters
 from sam_segmentation.ros.answering import Answering
 from sam_segmentation.ros.conversions import (
     array_to_image,
-    check_image,
     image_is_empty,
     image_to_rgb,
     object_to_msg,
@@ -127,7 +127,7 @@ def _source(request: Any, ring: FrameRing) -> tuple[Header, Callable[[], Hashabl
     """Return the header, the cache key and the pixels of the image that a request speaks of."""
     image: Image = request.image
     if not image_is_empty(image):
-        check_image(image)
+        check_raw(image)
         return image.header, partial(_digest, image), partial(image_to_rgb, image)
     stamp_ns = stamp_to_ns(request.stamp)
     frame = ring.at(stamp_ns) if stamp_ns else ring.newest()
