@@ -84,10 +84,16 @@ class Stream:
 
         """
         session = self._engine.session
+        # A frame that a request has stepped is published all the same, before the next one: else
+        # who listens would wait for two steps. One that was published is published anew when a
+        # request has changed something in it.
+        self._publish_news()
         if session.is_at_work:
             self._engine.step(frame)
-        # A frame that a request has stepped already is published all the same, and one that was
-        # published is published anew when a request has changed something in it.
+            self._publish_news()
+
+    def _publish_news(self) -> None:
+        session = self._engine.session
         if session.version == self._published:
             return
         self._published = session.version
