@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 from moving_shapes import BLUE, GREEN, RED, SIZE_WH, YELLOW, draw, shape
+from small_models import write_small_sam1
 
 from sam_segmentation import ObjectState, Prompt, TrackerOptions, load_tracker
 from sam_segmentation.backends.flow_tracker import HISTORY
@@ -285,9 +286,6 @@ def test_what_is_kept_is_bounded():
 
 
 def test_it_runs_on_a_sam_of_the_first_version(tmp_path):
-    pytest.importorskip('segment_anything')
-    from small_models import write_small_sam1
-
     name, checkpoint = write_small_sam1(tmp_path)
     tracker = load_tracker(name, checkpoint=checkpoint, device='cpu')
     frames = [draw(shape(RED, 40 + 4 * t, 60), seed=t) for t in range(4)]

@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 from moving_shapes import BLUE, GREEN, RED, draw, shape
+from small_models import write_small_sam2
 
 from sam_segmentation import ObjectState, Prompt, TrackerOptions, load_segmenter
 from sam_segmentation.core.errors import (
@@ -20,9 +21,6 @@ def segmenter(request, tmp_path_factory):
     if request.param == 'grabcut':
         yield load_segmenter('grabcut')
         return
-    pytest.importorskip('sam2')
-    from small_models import write_small_sam2
-
     config, checkpoint = write_small_sam2(
         tmp_path_factory.mktemp('sam2'), image_size=128, embed_dim=16
     )
