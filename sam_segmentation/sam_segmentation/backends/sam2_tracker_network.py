@@ -20,11 +20,9 @@ from sam_segmentation.backends.sam2_tracker_memory import Recalled
 
 # Those of the official video loader.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-# How many objects go through the network at once on a GPU: beyond, little is gained, and memory is
-# spent. On the processor nothing is gained by batches, but a matrix product rounds otherwise in
-# each size of batch, and memories in bfloat16 turn that into differences of up to 1e-3.
+# How many objects go through the network at once on a GPU; more would take memory for little gain.
+# On the processor batches gain a few percent, but a matrix product rounds otherwise in each size
+# of batch, and memories in bfloat16 made differences of up to 1e-3 of that.
 MAX_BATCH = 16
 
 
