@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a planner answers: grasps, and why there are not more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sam_grasping.core.grasp import Grasp
+from sam_grasping.core.plane import Plane
+from sam_grasping.core.transform import Floats
+
+# Why a candidate is not among the grasps, and what a person can do about it. A planner may
+# count further causes of its own.
+CAUSES = {
+    'too_wide': 'the object is wider there than the jaws open',
+    'contact_slope': 'the fingers would slide off the slope of the surfaces',
+    'no_opposite_face': 'there is no surface for the other finger',
+    'outside_approach_cone': 'the approach leans more than approach_cone allows',
+    'collision_with_table': 'the gripper would touch the table',
+    'collision_with_scene': 'the gripper would touch what stands beside the object',
+    'collision_with_object': 'the palm or a finger would hit the object itself',
+    'collision_on_approach': 'something is in the way from pre_grasp to the grasp',
+    'far_from_centre_of_mass': 'the object would turn out of the fingers',
+    'outside_workspace': 'the grasp leaves the workspace',
+    'unreachable': 'the reachability check refused it',
+    'too_similar': 'a better grasp is nearly the same',
+    'over_max_grasps': 'more grasps were found than were asked for',
+}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Plan:
+    """Grasps of one object in the camera's optical frame.
+
+    Parameters
+    ----------
+    grasps : tuple of Grasp
+        Best first; empty: none holds, and `rejections` says why.
+    rejections : mapping of str to int
+        Candidates that were rejected, by cause; causes without any are left out.
+    object_points : array of float64, shape (N, 3)
+        What was taken for the object, seen points only [m].
+    plane : Plane
+        The table that it stands on.
+
+    """
+
+    grasps: tuple[Grasp, ...]
+    rejections: Mapping[str, int] = field(default_factory=dict)
+    object_points: Floats
+    plane: Plane
+
+    def explain(self) -> str:
+        """Return in one sentence how many grasps there are, and why not more."""
+        causes = sorted(self.rejections.items(), key=lambda item: -item[1])
+        rest = ', '.join(f'{count} {cause}' for cause, count in causes)
+        found = f'{len(self.grasps)} grasps' if self.grasps else 'no grasp was found'
+        if not rest:
+            return f'{found}; no candidate was rejected' if self.grasps else found
+        hint = '' if self.grasps else f'; mostly: {CAUSES.get(causes[0][0], causes[0][0])}'
+        return f'{found}; candidates rejected: {rest}{hint}'

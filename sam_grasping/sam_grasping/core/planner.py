@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every planner does."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from sam_grasping.core.gripper import Gripper
+from sam_grasping.core.limits import Limits
+from sam_grasping.core.plan import Plan
+from sam_grasping.core.planner_options import PlannerOptions
+from sam_grasping.core.view import View
+
+
+class Planner(ABC):
+    """Turns a view of an object into ranked grasps; safe to call from one thread at a time.
+
+    Parameters
+    ----------
+    gripper : Gripper
+    options : PlannerOptions
+
+    """
+
+    def __init__(self, gripper: Gripper, options: PlannerOptions) -> None:
+        self.gripper = gripper
+        self.options = options
+
+    @abstractmethod
+    def plan(
+        self, view: View, *, limits: Limits | None = None, max_grasps: int | None = None
+    ) -> Plan:
+        """Plan grasps of the object in a view.
+
+        Parameters
+        ----------
+        view : View
+        limits : Limits or None
+            Where the gripper may go; None: everywhere.
+        max_grasps : int or None
+            How many to return at most; None: as the options say.
+
+        Returns
+        -------
+        Plan
+            Without grasps where none holds: that is an answer, with the causes counted.
+
+        Raises
+        ------
+        GraspingError
+            If the view has no depth, no object or no table to plan with.
+
+        """
+
+    def warm_up(self) -> None:  # noqa: B027  (most planners have nothing to prepare)
+        """Do now what would otherwise slow down the first plan."""

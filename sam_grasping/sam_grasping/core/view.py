@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a planner looks at: one depth image, and which of its pixels are the object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sam_grasping.core.camera_model import CameraModel
+from sam_grasping.core.errors import DepthError, TargetError
+from sam_grasping.core.plane import Plane
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class View:
+    """A single view of an object on a table, in the camera's optical frame.
+
+    Parameters
+    ----------
+    depth_m : array of float32, shape (H, W)
+        Along z [m]; NaN: no reading.
+    mask : array of bool, shape (H, W)
+        The object's pixels.
+    camera : CameraModel
+        Of the depth image.
+    plane : Plane or None
+        The table's top; None: it is looked for.
+
+    Raises
+    ------
+    DepthError
+        If the depth image is not of the camera's size.
+    TargetError
+        If the mask is not of the depth image's size.
+
+    """
+
+    depth_m: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.bool_]
+    camera: CameraModel
+    plane: Plane | None = None
+
+    def __post_init__(self) -> None:
+        width, height = self.camera.size_wh
+        if self.depth_m.shape != (height, width):
+            raise DepthError(
+                f'the depth image is {_size(self.depth_m)}, its camera_info says {width}x{height}; '
+                'give both of one camera and resolution'
+            )
+        if self.mask.shape != self.depth_m.shape:
+            raise TargetError(
+                f'the mask is {_size(self.mask)}, the depth image {_size(self.depth_m)}; use depth '
+                'that is aligned to the colour image, at the same resolution'
+            )
+
+
+def _size(array: npt.NDArray[np.generic]) -> str:
+    return 'x'.join(str(side) for side in array.shape[::-1])
