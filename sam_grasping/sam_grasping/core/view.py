@@ -46,13 +46,13 @@ class View:
         width, height = self.camera.size_wh
         if self.depth_m.shape != (height, width):
             raise DepthError(
-                f'the depth image is {_size(self.depth_m)}, its camera_info says {width}x{height}; '
-                'give both of one camera and resolution'
+                f'the depth image is {_size(self.depth_m)}, its camera_info says '
+                f'{width}x{height}; give both of one camera and resolution'
             )
         if self.mask.shape != self.depth_m.shape:
             raise TargetError(
-                f'the mask is {_size(self.mask)}, the depth image {_size(self.depth_m)}; use depth '
-                'that is aligned to the colour image, at the same resolution'
+                f'the mask is {_size(self.mask)}, the depth image {_size(self.depth_m)}; '
+                'use depth that is aligned to the colour image, at the same resolution'
             )
 
 
