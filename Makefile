@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-gpu setup clean
+.PHONY: help demo test lint bench bench-grasp bench-gpu setup clean
 
 VENV_READY := .venv/.ready
 BUILD_READY := install/.ready
@@ -30,6 +30,9 @@ lint: $(BUILD_READY) ## Style and types
 
 bench: $(BUILD_READY) ## Measure accuracy, speed and load (about 40 min); tables, and JSON in build/bench/
 	@$(IN_WORKSPACE) for name in accuracy tracking tracker node; do python -W ignore benchmarks/$$name.py; done
+
+bench-grasp: $(BUILD_READY) ## Measure how many grasps hold, and how fast they are planned (about 30 min)
+	@$(IN_WORKSPACE) for name in grasp_speed grasp; do python -W ignore benchmarks/$$name.py; done
 
 bench-gpu: ## Measure the models on a GPU: torch and the models' packages, no ROS
 	@if [[ -x .venv/bin/python ]]; then python=.venv/bin/python; else python=python3; fi; \
