@@ -114,7 +114,7 @@ def _splat(
     colours: Pixels,
     camera: CameraModel,
     *,
-    nearest_m: npt.NDArray[np.floating] | None = None,
+    nearest_m: npt.NDArray[np.float32] | None = None,
     radius_px: int,
 ) -> None:
     """Draw points into an image, near ones over far ones, each as a small square."""
