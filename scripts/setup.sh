@@ -39,7 +39,7 @@ require() {
 require_ros_packages() {
     local package missing=()
     for package in ament_cmake rosidl_default_generators cv_bridge vision_msgs \
-        launch_xml ros2launch ros2run ros2bag rosbag2_storage_mcap domain_coordinator; do
+        tf2_ros visualization_msgs launch_xml ros2launch ros2run ros2bag rosbag2_storage_mcap domain_coordinator; do
         ros_has "$package" || missing+=("ros-$ROS_DISTRO-${package//_/-}")
     done
     require "${missing[@]}"

@@ -29,15 +29,21 @@ setup(
     distclass=DistributionWithData,
     name='underlay-standins',
     version='0.1.0',
-    description='cv_bridge, the ros2 command and torchvision::nms where no ROS 2 is installed.',
+    description='cv_bridge, tf2_ros, ros2 and torchvision::nms where no ROS 2 is installed.',
     license='Apache-2.0',
     # The whole folder becomes one path entry: no import finder that slows each start of Python.
     package_dir={'': '.'},
-    packages=['cv_bridge', 'ros2_standin'],
+    packages=['cv_bridge', 'ros2_standin', 'tf2_ros'],
     py_modules=['torchvision_nms', 'torchvision_nms_hook'],
     # A name that sorts after `__editable__...pth`, which makes the hook importable.
     data_files=[(site_packages, ['torchvision_nms_hook.pth'])],
     python_requires='>=3.10',
-    install_requires=['numpy', 'opencv-python-headless', 'PyYAML', 'rosbags>=0.11,<0.12'],
+    install_requires=[
+        'numpy',
+        'opencv-python-headless',
+        'PyYAML',
+        'rosbags>=0.11,<0.12',
+        'scipy',
+    ],
     entry_points={'console_scripts': ['ros2 = ros2_standin.cli:main']},
 )
