@@ -131,7 +131,7 @@ class CameraModel:
 
     @property
     def rays_xy(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """x and y, each float32 (H, W), of each pixel's point at depth 1 m; read-only, cached.
+        """Each pixel's point at depth 1 m, as x and y: float32 (H, W) each, kept, read-only.
 
         NaN where a distortion cannot be undone.
         """
@@ -163,8 +163,8 @@ class CameraModel:
             )
         x, y = self.rays_xy
         z = np.asarray(depth_m, np.float32)
-        points: npt.NDArray[np.float32] = cv2.merge([x * z, y * z, z])
-        return points
+        points = cv2.merge([x * z, y * z, z])
+        return np.asarray(points, np.float32)
 
     def project(self, points_camera: Floats) -> Floats:
         """Return the pixels (..., 2) of points (..., 3) [m]; NaN behind the camera."""
@@ -225,7 +225,7 @@ def _undistorted(camera: CameraModel, pixels: Floats) -> tuple[Floats, Floats]:
         xy = cv2.undistortPointsIter(
             flat, _matrix(camera), coefficients, np.eye(3), np.eye(3), criteria
         )
-    xy = np.asarray(xy, np.float64).reshape(pixels.shape)
-    miss = np.linalg.norm(_distorted(camera, xy) - pixels, axis=-1)
-    xy[~(miss < TOLERANCE_PX)] = np.nan
-    return xy[..., 0], xy[..., 1]
+    rays: Floats = np.asarray(xy, np.float64).reshape(pixels.shape)
+    miss = np.linalg.norm(_distorted(camera, rays) - pixels, axis=-1)
+    rays[~(miss < TOLERANCE_PX)] = np.nan
+    return rays[..., 0], rays[..., 1]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sam_grasping.core.plane import Plane
 from sam_grasping.core.transform import Floats
 
 
@@ -57,3 +58,9 @@ class Observation:
     unseen: Surface
     obstacles: Floats
     dropped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def plane(self) -> Plane:
+        """The table in the camera's optical frame."""
+        normal = self.tf_camera_table[:3, 2]
+        return Plane(normal, -float(normal @ self.tf_camera_table[:3, 3]))

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Normals of points by principal components of their neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from sam_grasping.core.transform import Floats
+
+NEIGHBOURS = 20
+RADIUS_M = 0.01
+
+
+def estimate_normals(points: Floats, viewpoint: Floats) -> Floats:
+    """Return unit normals (N, 3) of points (N, 3) [m], turned to the viewpoint (3,)."""
+    towards = viewpoint - points
+    towards /= np.linalg.norm(towards, axis=1, keepdims=True)
+    if len(points) < 4:
+        return towards
+    distance, index = cKDTree(points).query(
+        points, k=min(NEIGHBOURS, len(points)), distance_upper_bound=RADIUS_M
+    )
+    found = np.isfinite(distance)
+    deviation = points[np.where(found, index, 0)] - points[:, None]
+    # Near points count more, so that an edge turns the normals beside it less.
+    weight = np.where(found, np.exp(-((distance / (0.6 * RADIUS_M)) ** 2)), 0.0)
+    weight /= weight.sum(axis=1, keepdims=True)
+    deviation -= np.einsum('nk,nki->ni', weight, deviation)[:, None]
+    weighted = deviation * weight[..., None]
+    values, vectors = np.linalg.eigh(weighted.transpose(0, 2, 1) @ deviation)
+    normals = vectors[..., 0]
+    # Neighbours in a line have no normal: take the way to the camera.
+    line = values[:, 1] < 1e-3 * values[:, 2]
+    normals = np.where(line[:, None], towards, normals)
+    normals *= np.where((normals * towards).sum(axis=1) < 0, -1.0, 1.0)[:, None]
+    return normals
