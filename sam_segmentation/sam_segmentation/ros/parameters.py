@@ -3,10 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
 from sam_segmentation.core.registry import DEFAULT_MODEL, model_names
@@ -16,41 +12,7 @@ from sam_segmentation.core.segmenter import (
     EverythingOptions,
 )
 from sam_segmentation.core.tracker_options import MAX_OBJECTS, TrackerOptions
-
-APPLIED_AT_CONFIGURE = 'Applied when the node is configured.'
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter as it is declared.
-
-    Parameters
-    ----------
-    name : str
-    default : str, bool, int or float
-    description : str
-    span : (low, high) or None
-        Inclusive range of a number.
-    read_only : bool
-    """
-
-    name: str
-    default: str | bool | int | float
-    description: str
-    span: tuple[float, float] | None = None
-    read_only: bool = False
-
-    def descriptor(self) -> ParameterDescriptor:
-        """Return what ROS is told about it."""
-        descriptor = ParameterDescriptor(description=self.description, read_only=self.read_only)
-        if self.span and isinstance(self.default, float):
-            low, high = map(float, self.span)
-            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-        elif self.span:
-            low, high = map(int, self.span)
-            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
-        return descriptor
-
+from sam_segmentation.ros.parameter import APPLIED_AT_CONFIGURE, Parameter, value
 
 PARAMETERS = (
     Parameter(
@@ -163,17 +125,6 @@ PARAMETERS = (
         (1, 1000),
     ),
 )
-
-
-def declare(node: Node) -> None:
-    """Declare every parameter; ROS refuses a value outside its range and says so."""
-    for parameter in PARAMETERS:
-        node.declare_parameter(parameter.name, parameter.default, parameter.descriptor())
-
-
-def value(node: Node, name: str) -> Any:
-    """Return a parameter's value of now."""
-    return node.get_parameter(name).value
 
 
 def everything_options(node: Node) -> EverythingOptions:

@@ -23,8 +23,8 @@ from sam_segmentation.core.tracking_detections import detect
 from sam_segmentation.core.tracking_requests import NewObject, add
 from sam_segmentation.core.tracking_session import View
 from sam_segmentation.core.worker import Steps
-from sam_segmentation.ros import parameters
 from sam_segmentation.ros.conversions import box_from_msg, stamp_to_ns
+from sam_segmentation.ros.parameter import value
 
 
 class PromptTopics:
@@ -115,7 +115,7 @@ class PromptTopics:
     def _detect(self, msg: Detection2DArray) -> None:
         try:
             engine, ring = self._active()
-            found = _objects(msg, parameters.value(self._node, 'max_prompts'))
+            found = _objects(msg, value(self._node, 'max_prompts'))
             steps = detect(engine.session, ring, found, stamp_ns=stamp_to_ns(msg.header.stamp))
             self._run(engine, steps, self._after_detections)
         except SamError as error:

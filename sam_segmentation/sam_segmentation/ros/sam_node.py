@@ -15,6 +15,7 @@ from sam_segmentation.ros import parameters
 from sam_segmentation.ros.answering import Answering
 from sam_segmentation.ros.diagnostics import Diagnostics, Health
 from sam_segmentation.ros.image_input import ImageInput
+from sam_segmentation.ros.parameter import declare, value
 from sam_segmentation.ros.prompt_topics import PromptTopics
 from sam_segmentation.ros.run_node import run_node
 from sam_segmentation.ros.services import Services
@@ -33,7 +34,7 @@ class SamNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__('sam')
-        parameters.declare(self)
+        declare(self, parameters.PARAMETERS)
         self._state = 'unconfigured'
         self._error = ''
         self._engine: Engine | None = None
@@ -48,24 +49,24 @@ class SamNode(LifecycleNode):
 
     def start(self) -> None:
         """Configure and activate, unless a lifecycle manager does; a failure is in diagnostics."""
-        if parameters.value(self, 'autostart') and self.trigger_configure() == SUCCESS:
+        if value(self, 'autostart') and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model."""
         load = partial(
             load_segmenter,
-            parameters.value(self, 'model'),
-            checkpoint=parameters.value(self, 'checkpoint') or None,
-            device=parameters.value(self, 'device'),
+            value(self, 'model'),
+            checkpoint=value(self, 'checkpoint') or None,
+            device=value(self, 'device'),
         )
         try:
             self._engine = Engine(
                 load,
                 tracking=parameters.tracker_options(self),
-                history=parameters.value(self, 'frame_buffer_size'),
-                cache_size=parameters.value(self, 'embedding_cache_size'),
-                max_pending=parameters.value(self, 'max_pending_requests'),
+                history=value(self, 'frame_buffer_size'),
+                cache_size=value(self, 'embedding_cache_size'),
+                max_pending=value(self, 'max_pending_requests'),
                 on_stream_error=self._on_stream_error,
                 on_reset=self._on_reset,
             )
@@ -83,8 +84,8 @@ class SamNode(LifecycleNode):
         try:
             self._image_input = ImageInput(
                 self,
-                transport=parameters.value(self, 'image_transport'),
-                capacity=parameters.value(self, 'frame_buffer_size'),
+                transport=value(self, 'image_transport'),
+                capacity=value(self, 'frame_buffer_size'),
                 on_frame=self._offer,
             )
         except SamError as error:

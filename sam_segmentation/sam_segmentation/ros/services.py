@@ -32,6 +32,7 @@ from sam_segmentation.ros.conversions import (
     prompt_from_msg,
     stamp_to_ns,
 )
+from sam_segmentation.ros.parameter import value
 
 
 class Services:
@@ -62,7 +63,7 @@ class Services:
         self, request: SegmentRequest.Request, response: SegmentRequest.Response
     ) -> None:
         engine, ring = self._active()
-        limit = parameters.value(self._node, 'max_prompts')
+        limit = value(self._node, 'max_prompts')
         if not 1 <= len(request.prompts) <= limit:
             raise PromptError(
                 f'the request holds {len(request.prompts)} prompts; give 1 to {limit} '
@@ -80,7 +81,7 @@ class Services:
                     image_rgb,
                     prompts,
                     multimask=request.multimask_output,
-                    refine_rounds=parameters.value(self._node, 'refine_rounds'),
+                    refine_rounds=value(self._node, 'refine_rounds'),
                 )
             )
         )

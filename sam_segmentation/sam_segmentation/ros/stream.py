@@ -10,7 +10,7 @@ from rclpy.lifecycle import LifecycleNode
 
 from sam_segmentation.core.engine import Engine
 from sam_segmentation.core.frame_ring import Frame
-from sam_segmentation.ros import parameters
+from sam_segmentation.ros.parameter import value
 from sam_segmentation.ros.publishing import Publishing
 
 # No result for so long: tracking has stopped [s].
@@ -106,6 +106,6 @@ class Stream:
         self.latency_s = self._publishing.publish(
             session.view(),
             model=session.tracker.name,
-            threshold=parameters.value(self._node, 'confidence_threshold'),
+            threshold=value(self._node, 'confidence_threshold'),
         )
         self.publish_times_s.append(perf_counter() - begin)
