@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where fingers fit on both sides of something: candidates from slices through the object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sam_grasping.core.gripper import Gripper
+from sam_grasping.core.ragged import Ints, smallest
+from sam_grasping.core.slices import Singles, Slices, cut, in_tool_axes
+from sam_grasping.core.transform import Floats
+
+Bools = npt.NDArray[np.bool_]
+
+SLICE_STEP_M = 0.008
+SLICES_PER_SIDE = 7
+# How far the tips reach below the top of the slice; besides these, as deep as the gripper can go.
+DEPTHS_M = (0.009, 0.016, 0.025, 0.037, 0.052)
+LEAST_DEPTH_M = 0.006
+DEPTH_APART_M = 0.003
+TABLE_CLEARANCE_M = 0.003
+PALM_CLEARANCE_M = 0.004
+FINGER_CLEARANCE_M = 0.0015  # on each side of a finger, at least
+BIN_M = 0.002
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Jaws round a part of the object, one per row; positions are in the axes of the tool.
+
+    Parameters
+    ----------
+    orientation, slice : arrays of int64, shape (C,)
+        Index of the rotation, and of the slice (see Slices).
+    x, tip : arrays of float64, shape (C,)
+        Where the middle of the fingers is along x, and their ends along z [m].
+    low, high : arrays of float64, shape (C,)
+        Along y, what is between the fingers, to one bin [m].
+    room : array of float64, shape (C,)
+        Between that and the object's next part along y [m]; infinite: there is none.
+
+    """
+
+    orientation: Ints
+    slice: Ints
+    x: Floats
+    tip: Floats
+    low: Floats
+    high: Floats
+    room: Floats
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def at(self, rows: npt.NDArray[np.generic]) -> Candidates:
+        """Return some of the rows, by a mask or by indices."""
+        return Candidates(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+
+def find(
+    points: Floats, rotations: Floats, centre: Floats, gripper: Gripper
+) -> tuple[Candidates, Slices, Floats]:
+    """Find all parts of the object that fingers fit round.
+
+    In each slice across the x axis of an orientation, and for each depth of the tips, the points
+    that the fingers pass on their way fill intervals along y. A finger fits between two of them
+    and beside the outermost.
+
+    Parameters
+    ----------
+    points : array of float64, shape (N, 3)
+        The object's surface, seen and unseen, in the table frame [m].
+    rotations : array of float64, shape (O, 3, 3)
+        From the tool frame to the table frame.
+    centre : array of float64, shape (3,)
+        The object's centre of mass [m].
+    gripper : Gripper
+
+    Returns
+    -------
+    candidates : Candidates
+        Also such as are too wide.
+    slices : Slices
+        The points in the slices.
+    middles_x : array of float64, shape (O, W)
+        Of the slices, along the tool's x [m]; NaN where there is none.
+
+    """
+    local = in_tool_axes(points, rotations)
+    middles = _middles(local, centre, rotations)
+    slices = cut(points, rotations, middles, thickness_m=gripper.finger_width_m)
+    tips, usable = _tips(local, slices, middles, rotations, gripper)
+    row, low, high = _intervals(slices, tips, usable, gripper)
+    slice_, depth = row // tips.shape[1], row % tips.shape[1]
+    room = _room(row, low, high)
+    # Besides each interval on its own, all of a slice together.
+    several = np.bincount(row, minlength=tips.size) > 1
+    whole = np.flatnonzero(several)
+    first = np.searchsorted(row, whole)
+    last = np.searchsorted(row, whole, side='right') - 1
+    slice_ = np.concatenate([slice_, whole // tips.shape[1]])
+    depth = np.concatenate([depth, whole % tips.shape[1]])
+    low = np.concatenate([low, low[first]])
+    high = np.concatenate([high, high[last]])
+    room = np.concatenate([room, np.full(len(whole), np.inf)])
+    candidates = Candidates(
+        slice_ // middles.shape[1],
+        slice_,
+        middles.ravel()[slice_],
+        tips[slice_, depth],
+        low,
+        high,
+        room,
+    )
+    return candidates, slices, middles
+
+
+def _middles(local: Singles, centre: Floats, rotations: Floats) -> Floats:
+    """Return where to cut slices, shape (O, W): one through the centre, others beside it."""
+    steps = SLICE_STEP_M * np.arange(-SLICES_PER_SIDE, SLICES_PER_SIDE + 1)
+    middles: Floats = (centre @ rotations)[:, :1] + steps
+    low, high = local[..., 0].min(axis=1), local[..., 0].max(axis=1)
+    beside = (middles < low[:, None] + 0.002) | (middles > high[:, None] - 0.002)
+    beside[:, SLICES_PER_SIDE] = False
+    return np.where(beside, np.nan, middles)
+
+
+def _tips(
+    local: Singles, slices: Slices, middles: Floats, rotations: Floats, gripper: Gripper
+) -> tuple[Floats, Bools]:
+    """Return tips' depths along z in each slice in order, and which to use, both (O * W, D)."""
+    rows = middles.size
+    owner = np.repeat(np.arange(rows), np.diff(slices.start))
+    top = smallest(slices.z, owner, rows).astype(np.float64)
+    under_palm = np.abs(local[:, None, :, 0] - middles[:, :, None]) <= (
+        gripper.palm_size_xyz_m[0] / 2
+    )
+    palm = np.where(under_palm, local[:, None, :, 2], np.inf).min(axis=2).ravel()
+    deepest = palm + gripper.finger_length_m - PALM_CLEARANCE_M
+    deepest = np.minimum(deepest, _table_limit(rotations, middles, gripper).ravel())
+    tips = np.concatenate([top[:, None] + DEPTHS_M, deepest[:, None]], axis=1)
+    tips = np.sort(np.minimum(tips, deepest[:, None]), axis=1)
+    usable = np.isfinite(tips) & (tips >= top[:, None] + LEAST_DEPTH_M)
+    with np.errstate(invalid='ignore'):
+        usable[:, 1:] &= np.diff(tips, axis=1) >= DEPTH_APART_M
+    return tips, usable
+
+
+def _table_limit(rotations: Floats, x: Floats, gripper: Gripper) -> Floats:
+    """Return the greatest z of the tips (O, W) at which the fingers stay above the table [m]."""
+    down = -rotations[:, 2, 2]
+    limit = (
+        rotations[:, 2, :1] * x
+        - (np.abs(rotations[:, 2, 0]) * gripper.finger_width_m / 2 + TABLE_CLEARANCE_M)[:, None]
+    )
+    return np.where(down[:, None] > 1e-3, limit / np.maximum(down, 1e-3)[:, None], np.inf)
+
+
+def _intervals(
+    slices: Slices, tips: Floats, usable: Bools, gripper: Gripper
+) -> tuple[Ints, Floats, Floats]:
+    """Return row of `tips`, low and high [m] of each filled interval along y, in order."""
+    depths = tips.shape[1]
+    rows = tips.size
+    owner = np.repeat(np.arange(len(tips)), np.diff(slices.start))
+    # The first depth at which the fingers pass a point; it stays in their way at all deeper ones.
+    depth = (slices.z[:, None] > tips[owner]).sum(axis=1)
+    reached = depth < depths
+    if not reached.any():
+        return np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
+    origin = slices.y.min() - BIN_M
+    bins = int((slices.y.max() - origin) / BIN_M) + 2
+    column = ((slices.y[reached] - origin) / BIN_M).astype(np.int64)
+    filled = np.zeros((len(tips), depths, bins), bool)
+    filled[owner[reached], depth[reached], column] = True
+    np.logical_or.accumulate(filled, axis=1, out=filled)
+    filled[~usable] = False
+    edges = np.diff(np.pad(filled.reshape(rows, bins), ((0, 0), (1, 1))).view(np.int8), axis=1)
+    row, begin = np.nonzero(edges == 1)
+    _, end = np.nonzero(edges == -1)
+    # Gaps that no finger fits into don't part an interval from the next.
+    need = int(np.ceil((gripper.finger_thickness_m + 2 * FINGER_CLEARANCE_M) / BIN_M))
+    parted = (np.diff(row, prepend=-1) != 0) | (begin - np.roll(end, 1) < 0)
+    parted |= begin - np.roll(end, 1) >= need
+    first = np.flatnonzero(parted)
+    last = np.append(first[1:], len(row)) - 1
+    return row[first], origin + begin[first] * BIN_M, origin + end[last] * BIN_M
+
+
+def _room(row: Ints, low: Floats, high: Floats) -> Floats:
+    """Return how far each interval is from its nearest neighbour of the same row [m]."""
+    room = np.full(len(row), np.inf)
+    gap = np.where(row[1:] == row[:-1], low[1:] - high[:-1], np.inf)
+    room[1:] = gap
+    room[:-1] = np.minimum(room[:-1], gap)
+    return room
