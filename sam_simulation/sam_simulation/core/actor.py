@@ -114,7 +114,7 @@ def random_surface(rng: tx.Rng, *, slim: bool = False) -> tuple[str, Surface]:
     """Return an everyday thing of a hand's size and its class; a slim one is taller than wide."""
     while True:
         name = str(rng.choice(CLASS_NAMES))
-        shape = make_shape(name, rng)
+        shape = make_shape(name, rng).mesh
         radius = float(np.linalg.norm(shape.vertices[:, :2], axis=1).max())
         height = float(shape.vertices[:, 2].max())
         if radius > _MAX_RADIUS_M or not _MIN_HEIGHT_M < height < _MAX_HEIGHT_M:

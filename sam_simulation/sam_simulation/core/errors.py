@@ -14,3 +14,7 @@ class RenderingError(SimulationError, RuntimeError):
 
 class RecordingError(SimulationError):
     """A bag that cannot be written."""
+
+
+class TrialError(SimulationError, ValueError):
+    """A grasp that cannot be tried."""

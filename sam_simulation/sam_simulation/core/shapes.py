@@ -3,20 +3,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
-from sam_simulation.core import mesh
+from sam_simulation.core import mesh, part
 from sam_simulation.core.mesh import Floats, Mesh
+from sam_simulation.core.part import Part
 
 Rng = np.random.Generator
 
 LYING = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])  # z goes to x
 UPSIDE_DOWN = np.diag([1.0, -1.0, -1.0])
+# What is round rests on one flat part; its other parts end this far above, so that they don't
+# all touch the table [m].
+_LIFT_M = 0.0003
 
 
-def make_shape(class_name: str, rng: Rng) -> Mesh:
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """What is seen of a thing, and the convex parts that fill the same space."""
+
+    mesh: Mesh
+    parts: tuple[Part, ...]
+
+    def moved(self, rotation: Floats, translation: npt.ArrayLike = (0.0, 0.0, 0.0)) -> Shape:
+        """Return the shape rotated (3, 3), then translated (3,) [m]."""
+        parts = tuple(piece.moved(rotation, translation) for piece in self.parts)
+        return Shape(self.mesh.moved(rotation, translation), parts)
+
+
+def make_shape(class_name: str, rng: Rng) -> Shape:
     """Return a shape of this class, resting on z = 0, turned randomly about z.
 
     Parameters
@@ -27,7 +47,7 @@ def make_shape(class_name: str, rng: Rng) -> Mesh:
 
     Returns
     -------
-    Mesh
+    Shape
         Its axis-aligned bounds are centred on x = y = 0; its lowest point has z = 0 [m].
 
     """
@@ -35,11 +55,11 @@ def make_shape(class_name: str, rng: Rng) -> Mesh:
     yaw = rng.uniform(0, 2 * np.pi)
     cos, sin = np.cos(yaw), np.sin(yaw)
     shape = shape.moved(np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]))
-    low, high = shape.vertices.min(axis=0), shape.vertices.max(axis=0)
+    low, high = shape.mesh.vertices.min(axis=0), shape.mesh.vertices.max(axis=0)
     return shape.moved(np.eye(3), [-(low[0] + high[0]) / 2, -(low[1] + high[1]) / 2, -low[2]])
 
 
-def _box(rng: Rng) -> Mesh:
+def _box(rng: Rng) -> Shape:
     kind = rng.integers(3)
     if kind == 0:  # a carton that stands or lies
         size = rng.uniform([0.035, 0.06, 0.09], [0.07, 0.13, 0.2])
@@ -49,13 +69,13 @@ def _box(rng: Rng) -> Mesh:
         size = rng.uniform([0.09, 0.06, 0.015], [0.17, 0.12, 0.04])
     if rng.random() < 0.3:
         size = rng.permutation(size)
-    return mesh.box(size)
+    return Shape(mesh.box(size), (part.box(size),))
 
 
-def _cylinder(rng: Rng) -> Mesh:
+def _cylinder(rng: Rng) -> Shape:
     radius, height = rng.uniform(0.015, 0.045), rng.uniform(0.05, 0.16)
     rim = rng.uniform(0.0008, 0.003)
-    shape = mesh.lathe(
+    surface = mesh.lathe(
         [
             (0, 0),
             (radius - rim, 0),
@@ -67,10 +87,16 @@ def _cylinder(rng: Rng) -> Mesh:
             (0, height),
         ]
     )
+    parts = (
+        part.cylinder(radius, rim, height - rim),
+        part.cylinder(radius - rim / 2, rim / 2, height - rim / 2, weighs=False),
+        part.cylinder(radius - rim, 0, height, weighs=False),
+    )
+    shape = Shape(surface, parts)
     return shape.moved(LYING) if rng.random() < 0.25 else shape
 
 
-def _mug(rng: Rng) -> Mesh:
+def _mug(rng: Rng) -> Shape:
     radius, height = rng.uniform(0.033, 0.047), rng.uniform(0.075, 0.11)
     wall, foot = rng.uniform(0.003, 0.005), rng.uniform(0.75, 1.0)
     levels = np.linspace(0.0, 1.0, 7)
@@ -85,17 +111,29 @@ def _mug(rng: Rng) -> Mesh:
         ]
         + [(0, 0.006)]
     )
-    grip = mesh.handle(
-        start_x_m=float(outer[4]) - wall,
-        reach_m=rng.uniform(0.025, 0.035) + wall,
-        height_m=height * rng.uniform(0.5, 0.62),
-        tube_m=rng.uniform(0.004, 0.0065),
-    ).moved(np.eye(3), [0, 0, height * 0.52])
-    shape = mesh.merged([body, grip])
+    start, reach = float(outer[4]) - wall, rng.uniform(0.025, 0.035) + wall
+    between, tube = height * rng.uniform(0.5, 0.62), rng.uniform(0.004, 0.0065)
+    grip = mesh.handle(start_x_m=start, reach_m=reach, height_m=between, tube_m=tube)
+    bars = part.handle(start_x_m=start, reach_m=reach, height_m=between, tube_m=tube)
+    middle = [0, 0, height * 0.52]
+    outline = np.stack([outer, 0.002 + levels * (height - 0.004)], axis=1)
+    inside = np.stack([outer - wall, np.maximum(0.006, levels * (height - 0.002))], axis=1)
+    bands = _bands(outline, inside, (0, 1, 3, 6))
+    bands[0] += [(outer[0] - 0.002, _LIFT_M), (outer[0] - wall, _LIFT_M)]
+    bands[-1].append((radius - wall / 2, height))
+    parts = (
+        part.cylinder(outer[0] - 0.002, 0, 0.006),
+        *part.ring(bands),
+        *(piece.moved(np.eye(3), middle) for piece in bars),
+    )
+    shape = Shape(
+        mesh.merged([body, grip.moved(np.eye(3), middle)]),
+        parts,
+    )
     return shape.moved(UPSIDE_DOWN) if rng.random() < 0.12 else shape
 
 
-def _bowl(rng: Rng) -> Mesh:
+def _bowl(rng: Rng) -> Shape:
     radius, height = rng.uniform(0.05, 0.09), rng.uniform(0.035, 0.07)
     wall, foot = rng.uniform(0.003, 0.005), radius * rng.uniform(0.35, 0.55)
     bulge = rng.uniform(0.45, 0.8)
@@ -106,36 +144,64 @@ def _bowl(rng: Rng) -> Mesh:
         (max(r - wall, 0.001), h + wall * 0.8 * (1 - level))
         for r, h, level in zip(outer[::-1], heights[::-1], levels[::-1], strict=True)
     ]
-    shape = mesh.lathe(
+    surface = mesh.lathe(
         [(0, 0), (foot * 0.95, 0)]
         + list(zip(outer, heights, strict=True))
         + [(radius - wall / 2, height + wall / 3)]
         + inner
         + [(0, inner[-1][1] - 0.001)]
     )
+    outline = np.stack([outer, heights], axis=1)
+    bands = _bands(outline, np.array(inner[::-1]), (0, 1, 2, 4, 6, 9))
+    bands[0].append((foot * 0.95, _LIFT_M))
+    bands[-1].append((radius - wall / 2, height + wall / 3))
+    floor = part.cylinder(foot * 0.95, 0, inner[-1][1] - 0.001)
+    shape = Shape(surface, (floor, *part.ring(bands)))
     return shape.moved(UPSIDE_DOWN) if rng.random() < 0.15 else shape
 
 
-def _bottle(rng: Rng) -> Mesh:
+def _bottle(rng: Rng) -> Shape:
     radius, height = rng.uniform(0.025, 0.04), rng.uniform(0.14, 0.2)
     neck, cap = radius * rng.uniform(0.3, 0.5), rng.uniform(0.015, 0.025)
     body, shoulder = height * rng.uniform(0.5, 0.65), height * rng.uniform(0.78, 0.85)
     levels = np.linspace(0.0, 1.0, 8)
     curve = neck + (radius - neck) * (1 + np.cos(np.pi * levels)) / 2
-    shape = mesh.lathe(
+    rising = list(zip(curve, body + levels * (shoulder - body), strict=True))
+    surface = mesh.lathe(
         [(0, 0), (radius - 0.004, 0), (radius, 0.004), (radius, body / 2)]
-        + list(zip(curve, body + levels * (shoulder - body), strict=True))
+        + rising
         + [(neck, height - cap), (neck * 1.2, height - cap)]
         + [(neck * 1.2, height - 0.001), (neck * 1.2 - 0.001, height), (0, height)]
     )
+    parts = (
+        part.cylinder(radius, 0.004, body),
+        part.cylinder(radius - 0.002, 0.002, body, weighs=False),
+        part.cylinder(radius - 0.004, 0, body, weighs=False),
+        part.turned(rising[:4]),  # bulges up to the middle of the curve, hollow from there
+        *(part.turned(rising[index : index + 2]) for index in range(3, 7)),
+        part.cylinder(neck, shoulder, height - cap),
+        part.cylinder(neck * 1.2, height - cap, height),
+    )
+    shape = Shape(surface, parts)
     return shape.moved(LYING) if rng.random() < 0.2 else shape
 
 
-def _hull(rng: Rng) -> Mesh:
+def _hull(rng: Rng) -> Shape:
     points = rng.normal(size=(14, 3))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
-    shape = mesh.convex_hull(points * rng.uniform(0.022, 0.055, 3), texture_m=0.1)
-    return shape.moved(_rest_on_face(shape))
+    surface = mesh.convex_hull(points * rng.uniform(0.022, 0.055, 3), texture_m=0.1)
+    shape = Shape(surface, (part.hull(surface.vertices),))
+    return shape.moved(_rest_on_face(surface))
+
+
+def _bands(
+    outer_rz: Floats, inner_rz: Floats, levels: Sequence[int]
+) -> list[list[tuple[float, float]]]:
+    """Return the cross-sections of a wall between two profiles (K, 2), cut at some of its rows."""
+    return [
+        [*map(tuple, outer_rz[[low, high]]), *map(tuple, inner_rz[[low, high]])]
+        for low, high in pairwise(levels)
+    ]
 
 
 def _rest_on_face(shape: Mesh) -> Floats:
@@ -155,7 +221,7 @@ def _rest_on_face(shape: Mesh) -> Floats:
     return np.stack([x, np.cross(z, x), z])
 
 
-_MAKERS: dict[str, Callable[[Rng], Mesh]] = {
+_MAKERS: dict[str, Callable[[Rng], Shape]] = {
     'box': _box,
     'cylinder': _cylinder,
     'mug': _mug,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sam_simulation.core import mesh
 from sam_simulation.core import textures as tx
 from sam_simulation.core.mesh import Floats, Mesh
+from sam_simulation.core.part import Part
 from sam_simulation.core.shapes import CLASS_NAMES, make_shape
 
 GAP_M = 0.004
@@ -32,11 +33,24 @@ class Surface:
 
 @dataclass(frozen=True, eq=False)
 class SceneObject:
-    """An object on the table; ids count from 1."""
+    """An object on the table.
+
+    Parameters
+    ----------
+    id : int
+        Counts from 1.
+    class_name : str
+    surface : Surface
+        What is seen of it.
+    parts : tuple of Part
+        What collides of it, in the world; empty: nothing does, as in a video.
+
+    """
 
     id: int
     class_name: str
     surface: Surface
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,7 +124,9 @@ def _place_objects(count: int, colour: tx.Colour, rng: tx.Rng) -> tuple[SceneObj
     objects = []
     for number, name in enumerate(names, start=1):
         shape = make_shape(name, rng)
-        footprint = cv2.convexHull(shape.vertices[:, :2].astype(np.float32))[:, 0].astype(float)
+        footprint = cv2.convexHull(shape.mesh.vertices[:, :2].astype(np.float32))[:, 0].astype(
+            float
+        )
         spread = 0.07
         while True:
             offset = rng.normal(0.0, spread, 2)
@@ -119,13 +135,14 @@ def _place_objects(count: int, colour: tx.Colour, rng: tx.Rng) -> tuple[SceneObj
             spread *= 1.02  # rarely more than a few tries; always ends, since the plane has room
         footprints.append(footprint + offset)
         base = tx.near(colour, rng) if rng.random() < 0.2 else tx.household_colour(rng)
+        placed = shape.moved(np.eye(3), [*offset, 0.0])
         surface = Surface(
-            shape.moved(np.eye(3), [*offset, 0.0]),
+            placed.mesh,
             tx.make_object_texture(base, rng),
             rng.uniform(0.05, 0.7),
             rng.uniform(0.2, 0.9),
         )
-        objects.append(SceneObject(number, str(name), surface))
+        objects.append(SceneObject(number, str(name), surface, placed.parts))
     return tuple(objects)
 
 

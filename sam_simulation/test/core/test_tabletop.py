@@ -27,14 +27,14 @@ def test_scenes_hold_four_to_nine_objects_of_every_class():
 @pytest.mark.parametrize('name', CLASS_NAMES)
 def test_shapes_rest_on_the_table_and_are_two_to_twenty_centimetres_large(name):
     for seed in range(10):
-        low, high = _bounds(make_shape(name, np.random.default_rng(seed)))
+        low, high = _bounds(make_shape(name, np.random.default_rng(seed)).mesh)
         assert low[2] == pytest.approx(0, abs=1e-9)
         assert 0.02 <= (high - low).max() <= 0.24  # a diagonal exceeds the longest edge
 
 
 @pytest.mark.parametrize('name', CLASS_NAMES)
 def test_normals_are_unit_and_triangles_face_outwards(name):
-    shape = make_shape(name, np.random.default_rng(5))
+    shape = make_shape(name, np.random.default_rng(5)).mesh
     np.testing.assert_allclose(np.linalg.norm(shape.normals, axis=1), 1, atol=1e-6)
     corners = shape.vertices[shape.faces]
     cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -44,7 +44,7 @@ def test_normals_are_unit_and_triangles_face_outwards(name):
 
 @pytest.mark.parametrize(('name', 'solid'), [('bowl', 0.45), ('mug', 0.5), ('bottle', None)])
 def test_bowls_and_mugs_are_hollow(name, solid):
-    corners = (shape := make_shape(name, np.random.default_rng(0))).vertices[shape.faces]
+    corners = (shape := make_shape(name, np.random.default_rng(0)).mesh).vertices[shape.faces]
     volume = np.linalg.det(corners).sum() / 6
     low, high = _bounds(shape)
     share = volume / np.prod(high - low)
