@@ -4,20 +4,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from statistics import fmean
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.node import Node
+from diagnostic_msgs.msg import DiagnosticStatus
 
 from sam_segmentation.core.engine import Engine
 from sam_segmentation.core.tracked_mask import ObjectState
 from sam_segmentation.ros.image_input import ImageInput
 from sam_segmentation.ros.prompt_topics import PromptTopics
+from sam_segmentation.ros.status_publisher import Report, mean_ms
 from sam_segmentation.ros.stream import Stream
-
-PERIOD_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -32,28 +28,11 @@ class Health:
     prompts: PromptTopics | None
 
 
-class Diagnostics:
-    """Publishes the node's health on /diagnostics once a second."""
-
-    def __init__(self, node: Node, health: Callable[[], Health]) -> None:
-        self._node = node
-        self._health = health
-        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
-        node.create_timer(PERIOD_S, self._publish)
-
-    def _publish(self) -> None:
-        health = self._health()
-        level, message = judge(health)
-        status = DiagnosticStatus(
-            level=level,
-            name=self._node.get_fully_qualified_name(),
-            message=message,
-            hardware_id=health.engine.segmenter.device if health.engine else '',
-            values=[KeyValue(key=key, value=str(value)) for key, value in facts(health).items()],
-        )
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = self._node.get_clock().now().to_msg()
-        self._publisher.publish(array)
+def report(health: Health) -> Report:
+    """Return what is told about the node."""
+    level, message = judge(health)
+    device = health.engine.segmenter.device if health.engine else ''
+    return Report(level, message, facts(health), device)
 
 
 def judge(health: Health) -> tuple[bytes, str]:
@@ -94,7 +73,7 @@ def facts(health: Health) -> dict[str, object]:
         values |= {
             'model': engine.segmenter.name,
             'device': engine.segmenter.device,
-            'model time per image [ms]': _mean_ms(engine.model_times_s),
+            'model time per image [ms]': mean_ms(engine.model_times_s),
             'requests waiting': engine.worker.pending,
             'frames dropped for newer ones': engine.worker.replaced,
             'embeddings reused': engine.cache.hits,
@@ -114,7 +93,7 @@ def facts(health: Health) -> dict[str, object]:
             'subscribers': stream.subscribers,
             'frames tracked': stream.processed,
             'tracking rate [Hz]': f'{stream.rate_hz:.1f}',
-            'time to publish [ms]': _mean_ms(stream.publish_times_s),
+            'time to publish [ms]': mean_ms(stream.publish_times_s),
             'latency [ms]': f'{1e3 * stream.latency_s:.1f}',
         }
     return values
@@ -126,13 +105,8 @@ def _tracked(engine: Engine) -> dict[str, object]:
     return {
         'objects tracked': sum(states.values()),
         **{f'objects {state.name.lower()}': states[state] for state in ObjectState},
-        'time per tracked frame [ms]': _mean_ms(engine.step_times_s),
+        'time per tracked frame [ms]': mean_ms(engine.step_times_s),
         'tracker resets': session.resets,
         'last reset': session.reset_reason or 'none',
         'frames with a repeated stamp': session.repeated,
     }
-
-
-def _mean_ms(times_s: Iterable[float]) -> str:
-    times = list(times_s)
-    return f'{1e3 * fmean(times):.1f}' if times else 'none yet'

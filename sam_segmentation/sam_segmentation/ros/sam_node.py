@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from sam_segmentation.core.engine import Engine
 from sam_segmentation.core.errors import SamError
@@ -13,30 +13,23 @@ from sam_segmentation.core.frame_ring import FrameRing
 from sam_segmentation.core.registry import load_segmenter
 from sam_segmentation.ros import parameters
 from sam_segmentation.ros.answering import Answering
-from sam_segmentation.ros.diagnostics import Diagnostics, Health
+from sam_segmentation.ros.diagnostics import Health, report
 from sam_segmentation.ros.image_input import ImageInput
-from sam_segmentation.ros.parameter import declare, value
+from sam_segmentation.ros.managed_node import ManagedNode
+from sam_segmentation.ros.parameter import value
 from sam_segmentation.ros.prompt_topics import PromptTopics
 from sam_segmentation.ros.run_node import run_node
 from sam_segmentation.ros.services import Services
+from sam_segmentation.ros.status_publisher import StatusPublisher
 from sam_segmentation.ros.stream import Stream
 from sam_segmentation.ros.track_service import TrackService
 
-SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
-
-class NotActiveError(SamError):
-    """The node is not in the state that a request needs."""
-
-
-class SamNode(LifecycleNode):
+class SamNode(ManagedNode):
     """Loads the model in configure, listens from activate on, frees the model in cleanup."""
 
     def __init__(self) -> None:
-        super().__init__('sam')
-        declare(self, parameters.PARAMETERS)
-        self._state = 'unconfigured'
-        self._error = ''
+        super().__init__('sam', parameters.PARAMETERS)
         self._engine: Engine | None = None
         self._stream: Stream | None = None
         self._prompts: PromptTopics | None = None
@@ -45,12 +38,7 @@ class SamNode(LifecycleNode):
         answering = Answering(self)
         Services(self, answering, self._active)
         TrackService(answering, self._active, self._offer)
-        Diagnostics(self, self._health)
-
-    def start(self) -> None:
-        """Configure and activate, unless a lifecycle manager does; a failure is in diagnostics."""
-        if value(self, 'autostart') and self.trigger_configure() == SUCCESS:
-            self.trigger_activate()
+        StatusPublisher(self, lambda: report(self._health()))
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model."""
@@ -71,10 +59,10 @@ class SamNode(LifecycleNode):
                 on_reset=self._on_reset,
             )
         except SamError as error:
-            return self._fail(error)
+            return self.fail(error)
         self._stream = Stream(self, self._engine)
         self._prompts = PromptTopics(self, self._active, self._offer)
-        self._enter('inactive')
+        self.enter('inactive')
         segmenter = self._engine.segmenter
         self.get_logger().info(f'{segmenter.name} is loaded on {segmenter.device}')
         return super().on_configure(state)
@@ -89,8 +77,8 @@ class SamNode(LifecycleNode):
                 on_frame=self._offer,
             )
         except SamError as error:
-            return self._fail(error)
-        self._enter('active')
+            return self.fail(error)
+        self.enter('active')
         self.get_logger().info(f'ready; images from {self._image_input.topic}')
         return super().on_activate(state)
 
@@ -99,14 +87,14 @@ class SamNode(LifecycleNode):
         if self._image_input is not None:
             self._image_input.close()
             self._image_input = None
-        self._enter('inactive')
+        self.enter('inactive')
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the model and its memory."""
         result = super().on_cleanup(state)
         self._release()
-        self._enter('unconfigured')
+        self.enter('unconfigured')
         return result
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -116,7 +104,7 @@ class SamNode(LifecycleNode):
             self._image_input.close()
             self._image_input = None
         self._release()
-        self._enter('finalized')
+        self.enter('finalized')
         return result
 
     def close(self) -> None:
@@ -137,25 +125,15 @@ class SamNode(LifecycleNode):
             self._engine.close()
             self._engine = None
 
-    def _enter(self, state: str) -> None:
-        self._state = state
-        self._error = ''
-
-    def _fail(self, error: SamError) -> TransitionCallbackReturn:
-        self._error = str(error)
-        self.get_logger().error(self._error)
-        return FAILURE
-
     def _active(self) -> tuple[Engine, FrameRing]:
         if self._engine is None or self._image_input is None:
-            reason = self._error or 'configure and activate it'
-            raise NotActiveError(f'the node is {self._state}: {reason}')
+            raise self.not_active()
         return self._engine, self._image_input.ring
 
     def _health(self) -> Health:
         return Health(
-            self._state,
-            self._error,
+            self.state,
+            self.error,
             self._engine,
             self._image_input,
             self._stream,

@@ -201,6 +201,13 @@ def test_a_quaternion_out_of_unit_length_is_left_out():
     assert not filled(bad).can_transform('world', 'arm', NOW)
 
 
+def test_a_time_before_all_times_is_one_like_others():
+    early = tf('world', 'arm', (1, 0, 0))
+    early.header.stamp.sec = -5
+    found = filled(early).lookup_transform('world', 'arm', NOW)
+    assert found.header.stamp.sec == -5
+
+
 def test_waiting_ends_when_the_transform_comes():
     buffer = filled(tf('world', 'arm', (1, 0, 0), at_s=1))
     late = tf('world', 'arm', (2, 0, 0), at_s=2)

@@ -24,6 +24,7 @@ from tf2_ros.frame_history import FrameHistory, Placing, StandingFrame
 from tf2_ros.rigid import Rigid
 
 CACHE_TIME_S = 10.0
+NANOSECONDS = 1_000_000_000
 # As tf2: how far a quaternion's squared length may be from one.
 UNIT_TOLERANCE = 1e-2
 # Frame after frame upwards: those that lead from one to its root.
@@ -133,7 +134,8 @@ class Buffer:
                 ) from None
         result = TransformStamped(child_frame_id=source_frame, transform=tf.to_msg())
         result.header.frame_id = target_frame
-        result.header.stamp = Time(nanoseconds=stamp_ns).to_msg()
+        stamp = result.header.stamp
+        stamp.sec, stamp.nanosec = divmod(stamp_ns, NANOSECONDS)
         return result
 
     def _set(self, msg: TransformStamped, authority: str, *, static: bool) -> None:
@@ -142,12 +144,14 @@ class Buffer:
             get_logger('tf2').error(f'Ignoring transform from {authority}: {problem}')
             return
         placing = Placing(parent, Rigid.from_msg(msg.transform))
+        # By hand: a Time refuses negative ones, which nobody keeps from being sent.
+        stamp = msg.header.stamp
         with self._changed:
             frame = self._frames.get(child)
             if frame is None or static != isinstance(frame, StandingFrame):
                 frame = StandingFrame() if static else FrameHistory(self._keep_ns)
                 self._frames[child] = frame
-            if frame.add(Time.from_msg(msg.header.stamp).nanoseconds, placing):
+            if frame.add(stamp.sec * NANOSECONDS + stamp.nanosec, placing):
                 self._names |= {parent, child}
                 self._changed.notify_all()
 
