@@ -127,10 +127,8 @@ def ring(profiles_rz: Sequence[npt.ArrayLike]) -> list[Part]:
 def handle(
     *, start_x_m: float, reach_m: float, height_m: float, tube_m: float, segments: int = 10
 ) -> list[Part]:
-    """Return capsules along half an ellipse, as `mesh.handle` has it."""
-    # A capsule's round end reaches beyond it, where the visible tube is cut.
-    last = float(np.arccos(min(tube_m / reach_m, 1.0)))
-    angles = np.linspace(-last, last, segments + 1)
+    """Return rods along half an ellipse, as `mesh.handle` has it."""
+    angles = np.linspace(-np.pi / 2, np.pi / 2, segments + 1)
     points = np.stack(
         [
             start_x_m + reach_m * np.cos(angles),
@@ -139,10 +137,14 @@ def handle(
         ],
         axis=1,
     )
-    return [_capsule(tube_m, start, end) for start, end in pairwise(points)]
+    rods = [_rod(tube_m, start, end) for start, end in pairwise(points)]
+    # Its two ends are cut flat; a capsule's would stand out of the wall's inside.
+    rods[0] = replace(rods[0], kind=PartKind.CYLINDER)
+    rods[-1] = replace(rods[-1], kind=PartKind.CYLINDER)
+    return rods
 
 
-def _capsule(radius_m: float, start: Floats, end: Floats) -> Part:
+def _rod(radius_m: float, start: Floats, end: Floats) -> Part:
     along = end - start
     length = float(np.linalg.norm(along))
     x, _, z = along / length  # in the xz plane

@@ -14,7 +14,7 @@ from sam_simulation.core.gl import load_mujoco
 from sam_simulation.core.part import Part, PartKind
 from sam_simulation.core.tabletop import Tabletop
 
-STEP_S = 0.004
+STEP_S = 0.002
 # [kg/m3]: pottery; a bottle of water; a tin or jar; a carton that is not full; fruit.
 DENSITIES = {
     'mug': 2300.0,
@@ -28,6 +28,9 @@ OTHER_FRICTION = 0.5  # between objects, and of objects on the table
 # Beside sliding: against twisting about the contact's normal, and against rolling [m]. A pad
 # that touches a patch of some millimetres resists a twist with two thirds of its radius.
 TWIST_M, ROLL_M = 0.003, 0.0002
+# Stiff: MuJoCo's contacts give way in proportion to force over mass, so that light things would
+# be squeezed flat. The time constant is as short as the step allows.
+_CONTACT = {'solref': [2 * STEP_S, 1.0], 'solimp': [0.95, 0.99, 0.001, 0.5, 2.0]}
 GRIP_N = 40.0  # of each finger
 CLOSING_M_PER_S = 0.15  # of each finger, where nothing resists
 HAND_KG, FINGER_KG = 0.6, 0.05
@@ -94,6 +97,7 @@ def build_physics(scene: Tabletop, gripper: Gripper, *, friction: float) -> Phys
         size=[1.0, 1.0, 0.1],
         friction=[OTHER_FRICTION, TWIST_M, ROLL_M],
         condim=3,
+        **_CONTACT,
     )
     for item in scene.objects:
         body = spec.worldbody.add_body(name=f'object_{item.id}')
@@ -141,6 +145,7 @@ def _add_part(mujoco: Any, spec: Any, body: Any, name: str, part: Part, density:
         friction=[OTHER_FRICTION, TWIST_M, ROLL_M],
         # Only what is round rolls.
         condim=3 if part.kind in (PartKind.BOX, PartKind.HULL) else 6,
+        **_CONTACT,
         **options,
     )
 
@@ -158,6 +163,7 @@ def _add_hand(mujoco: Any, spec: Any, gripper: Gripper, friction: float) -> None
         'condim': 6,
         'priority': 1,  # its friction counts, not the larger one
         'contype': 0,  # its parts don't touch each other
+        **_CONTACT,
     }
     hand.add_geom(pos=(low[2] + high[2]) / 2, size=(high[2] - low[2]) / 2, mass=HAND_KG, **surface)
     for index, side in enumerate((-1.0, 1.0)):
@@ -194,6 +200,6 @@ def _add_hand(mujoco: Any, spec: Any, gripper: Gripper, friction: float) -> None
         objtype=mujoco.mjtObj.mjOBJ_BODY,
         name1='guide',
         name2='hand',
-        solref=[2.5 * STEP_S, 1.0],
+        solref=[0.01, 1.0],
     )
     weld.data[:3] = 0.0  # the anchor, in the hand's frame

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -153,10 +153,11 @@ def _bowl(rng: Rng) -> Shape:
     )
     outline = np.stack([outer, heights], axis=1)
     bands = _bands(outline, np.array(inner[::-1]), (0, 1, 2, 4, 6, 9))
-    bands[0].append((foot * 0.95, _LIFT_M))
+    bands[0].append((foot - wall, 0.005))
     bands[-1].append((radius - wall / 2, height + wall / 3))
     floor = part.cylinder(foot * 0.95, 0, inner[-1][1] - 0.001)
-    shape = Shape(surface, (floor, *part.ring(bands)))
+    base = part.turned([(foot * 0.95, _LIFT_M), (foot, 0.005)])
+    shape = Shape(surface, (floor, replace(base, weighs=False), *part.ring(bands)))
     return shape.moved(UPSIDE_DOWN) if rng.random() < 0.15 else shape
 
 
