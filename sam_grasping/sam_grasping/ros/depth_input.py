@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The depth camera's side of the node: keeps images, decodes none before it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rclpy.node import Node
+from rclpy.task import Future
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from sam_grasping.core.errors import DepthError
+from sam_grasping.ros.compressed_depth import check_compressed_depth, depth_from_compressed
+from sam_grasping.ros.conversions import check_depth, depth_from_msg
+from sam_grasping.ros.stamped_ring import StampedRing
+from sam_segmentation.ros.conversions import stamp_to_ns
+from sam_segmentation.ros.topic_input import TopicInput
+
+TRANSPORTS = ('raw', 'compressedDepth')
+
+
+@dataclass(frozen=True, eq=False)
+class DepthFrame:
+    """A depth image, decoded when it is first looked at.
+
+    Parameters
+    ----------
+    stamp_ns : int
+        When it was taken [ns].
+    header : Header
+    decode : callable
+        Returns the image, float32 (H, W) [m]; raises DepthError.
+
+    """
+
+    stamp_ns: int
+    header: Header
+    decode: Callable[[], npt.NDArray[np.float32]]
+
+    @cached_property
+    def depth_m(self) -> npt.NDArray[np.float32]:
+        """The image, float32 (H, W) [m], NaN: no reading; raises DepthError."""
+        return self.decode()
+
+
+class DepthInput(TopicInput):
+    """Subscribes to the depth topic and keeps the newest images.
+
+    Parameters
+    ----------
+    node : Node
+    transport : str
+        'raw' or 'compressedDepth'.
+    capacity : int
+        How many images are kept.
+    on_frame : callable
+        Called, quickly, after each usable image.
+
+    Attributes
+    ----------
+    ring : StampedRing of DepthFrame
+    encoding : str
+        Of the last image.
+    size_wh : (int, int)
+        Of the last usable image [px].
+
+    Raises
+    ------
+    DepthError
+        If the transport is unknown.
+
+    """
+
+    def __init__(
+        self, node: Node, *, transport: str, capacity: int, on_frame: Callable[[], None]
+    ) -> None:
+        if transport not in TRANSPORTS:
+            raise DepthError(f'depth_transport is {transport!r}; use {" or ".join(TRANSPORTS)}')
+        self.ring = StampedRing[DepthFrame](capacity)
+        self.encoding = ''
+        self.size_wh = (0, 0)
+        self._on_frame = on_frame
+        self._arrival = Future()
+        if transport == 'raw':
+            super().__init__(node, Image, '~/depth', self._keep_raw)
+        else:
+            super().__init__(
+                node, CompressedImage, '~/depth/compressedDepth', self._keep_compressed
+            )
+
+    def close(self) -> None:
+        """End the subscription and forget the images."""
+        super().close()
+        self.ring.clear()
+
+    def arrival(self) -> Future:
+        """Return what is done when the next usable image arrives."""
+        return self._arrival
+
+    def _keep_raw(self, msg: Image) -> None:
+        self.encoding = msg.encoding
+        self._keep(msg, lambda: check_depth(msg), depth_from_msg)
+
+    def _keep_compressed(self, msg: CompressedImage) -> None:
+        self.encoding = msg.format
+        self._keep(msg, lambda: check_compressed_depth(msg), depth_from_compressed)
+
+    def _keep(
+        self, msg: Any, size_wh: Callable[[], tuple[int, int]], decode: Callable[[Any], Any]
+    ) -> None:
+        try:
+            self.size_wh = size_wh()
+        except DepthError as error:
+            self.refuse(error)
+            return
+        self.error = ''
+        self.ring.add(DepthFrame(stamp_to_ns(msg.header.stamp), msg.header, partial(decode, msg)))
+        arrived, self._arrival = self._arrival, Future()
+        arrived.set_result(None)
+        self._on_frame()

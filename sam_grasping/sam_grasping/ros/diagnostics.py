@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `grasp_node` says about itself: above all, why nothing comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from sam_grasping.core.errors import CameraModelError
+from sam_grasping.ros.camera_info_input import CameraInfoInput
+from sam_grasping.ros.continuous import Continuous
+from sam_grasping.ros.conversions import camera_from_msg
+from sam_grasping.ros.depth_input import DepthInput
+from sam_grasping.ros.objects_input import ObjectsInput
+from sam_grasping.ros.plan_service import Active
+from sam_segmentation.core.frame_ring import NANOSECONDS
+from sam_segmentation.ros.status_publisher import Report, mean_ms
+from sam_segmentation.ros.topic_input import TopicInput
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+Verdict = tuple[bytes, str]
+
+
+@dataclass(frozen=True)
+class Health:
+    """What there is to report on; None for what the node's state does not have."""
+
+    state: str
+    error: str
+    active: Active | None
+    camera_info: CameraInfoInput | None
+    continuous: Continuous
+    is_continuous: bool
+    tolerance_ns: int
+
+
+def report(health: Health) -> Report:
+    """Return what is told about the node."""
+    level, message = judge(health)
+    return Report(level, message, facts(health))
+
+
+def judge(health: Health) -> Verdict:
+    """Return a level of DiagnosticStatus, and the first reason why nothing comes out, if any."""
+    active, info = health.active, health.camera_info
+    if health.error:
+        return ERROR, health.error
+    if active is None or info is None:
+        return WARN, f'the node is {health.state}; configure and activate it'
+    return (
+        _silent(active.depth, 'depth images', "remap it to the camera's aligned depth")
+        or _silent(info, 'camera_info', 'remap it to that of the depth image')
+        or _uncalibrated(info, active.depth)
+        or _apart(active.depth, active.objects, health.tolerance_ns)
+        or _planning(health, active)
+    )
+
+
+def _silent(source: TopicInput, what: str, remedy: str) -> Verdict | None:
+    """Return why nothing usable comes in on a topic, if nothing does."""
+    if source.incompatible and not source.received:
+        return (
+            ERROR,
+            f'QoS {source.incompatible} is incompatible with the publisher on {source.topic}',
+        )
+    if not source.publishers:
+        return WARN, f'no publisher on {source.topic}; {remedy}'
+    if source.error:
+        return ERROR, source.error
+    if not source.rate_hz:
+        return WARN, f'no {what} on {source.topic}, though it has a publisher'
+    return None
+
+
+def _uncalibrated(info: CameraInfoInput, depth: DepthInput) -> Verdict | None:
+    try:
+        camera = camera_from_msg(info.newest())
+    except CameraModelError as error:
+        return ERROR, str(error)
+    if depth.size_wh == camera.size_wh or not len(depth.ring):
+        return None
+    return ERROR, (
+        f'the depth images on {depth.topic} are {_size(depth.size_wh)} px, the camera_info on '
+        f'{info.topic} is for {_size(camera.size_wh)}; remap both to the same camera'
+    )
+
+
+def _apart(depth: DepthInput, objects: ObjectsInput, tolerance_ns: int) -> Verdict | None:
+    """Return how masks and depth don't belong together, if they don't."""
+    seen, frames = objects.ring.newest(), depth.ring.newest_first()
+    if seen is None or not frames or not objects.rate_hz:
+        return None
+    label = seen.msg.label_image
+    size_wh = (label.width, label.height)
+    if size_wh != depth.size_wh:
+        return ERROR, (
+            f'the masks on {objects.topic} are {_size(size_wh)} px, the depth images on '
+            f'{depth.topic} {_size(depth.size_wh)}; use depth that is aligned to the colour image'
+        )
+    apart_ns = min(abs(frame.stamp_ns - seen.stamp_ns) for frame in frames)
+    if apart_ns <= tolerance_ns:
+        return None
+    return WARN, (
+        f'the newest masks are {apart_ns / NANOSECONDS:.6f} s from the nearest of '
+        f'{len(frames)} depth images; stamp_tolerance_s is {tolerance_ns / NANOSECONDS:g}: raise '
+        'it if colour and depth are not taken together, or depth_buffer_size if masks come late'
+    )
+
+
+def _planning(health: Health, active: Active) -> Verdict:
+    seen = active.objects.ring.newest()
+    if not health.is_continuous:
+        return OK, 'ready'
+    if seen is None or not seen.msg.objects:
+        return OK, 'ready; nothing is tracked: track an object, or call ~/plan'
+    if not active.publishing.subscribers:
+        return OK, 'ready; nobody is subscribed, so nothing is planned continuously'
+    if health.continuous.error:
+        return WARN, health.continuous.error
+    return OK, 'planning for the tracked objects'
+
+
+def facts(health: Health) -> dict[str, object]:
+    """Return the figures behind the judgement."""
+    values: dict[str, object] = {'state': health.state}
+    if health.active is None or health.camera_info is None:
+        return values
+    active, info = health.active, health.camera_info
+    seen, last = active.objects.ring.newest(), active.planning.last
+    values |= {
+        'planning time [ms]': mean_ms(active.planning.times_s),
+        'last plan': last.explain() if last else 'none yet',
+        'requests waiting': active.worker.pending,
+        'subscribers': active.publishing.subscribers,
+        'images planned for continuously': health.continuous.rounds,
+        'depth topic': active.depth.topic,
+        'depth publishers': active.depth.publishers,
+        'depth images received': active.depth.received,
+        'depth rate [Hz]': f'{active.depth.rate_hz:.1f}',
+        'depth encoding': active.depth.encoding,
+        'depth size [px]': _size(active.depth.size_wh),
+        'depth images buffered': len(active.depth.ring),
+        'camera_info topic': info.topic,
+        'camera_info publishers': info.publishers,
+        'objects topic': active.objects.topic,
+        'objects publishers': active.objects.publishers,
+        'objects tracked': len(seen.msg.objects) if seen else 0,
+        'objects visible': len(seen.visible_ids) if seen else 0,
+    }
+    rejections = last.rejections if last else {}
+    return values | {f'rejected: {cause}': count for cause, count in rejections.items()}
+
+
+def _size(size_wh: tuple[int, int]) -> str:
+    return f'{size_wh[0]} x {size_wh[1]}'

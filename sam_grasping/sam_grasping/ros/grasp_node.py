@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`grasp_node`: grasps of segmented objects as a managed node."""
+
+from __future__ import annotations
+
+import numpy as np
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+
+from sam_grasping.core.registry import load_planner
+from sam_grasping.ros import parameters
+from sam_grasping.ros.camera_info_input import CameraInfoInput
+from sam_grasping.ros.continuous import Continuous
+from sam_grasping.ros.depth_input import DepthInput
+from sam_grasping.ros.diagnostics import Health, report
+from sam_grasping.ros.frames import Frames
+from sam_grasping.ros.objects_input import ObjectsInput
+from sam_grasping.ros.plan_service import Active, PlanService
+from sam_grasping.ros.planning import Planning
+from sam_grasping.ros.publishing import Publishing
+from sam_grasping.ros.targets import Targets
+from sam_segmentation.core.errors import SamError
+from sam_segmentation.core.worker import Worker
+from sam_segmentation.ros.answering import Answering
+from sam_segmentation.ros.managed_node import ManagedNode
+from sam_segmentation.ros.parameter import value
+from sam_segmentation.ros.run_node import run_node
+from sam_segmentation.ros.status_publisher import StatusPublisher
+
+
+class GraspNode(ManagedNode):
+    """Makes the planner in configure, listens from activate on, lets go of all in cleanup."""
+
+    def __init__(self) -> None:
+        super().__init__('sam_grasping', parameters.PARAMETERS)
+        self._frames: Frames | None = None
+        self._worker: Worker | None = None
+        self._planning: Planning | None = None
+        self._publishing: Publishing | None = None
+        self._camera_info: CameraInfoInput | None = None
+        self._active: Active | None = None
+        self._targets = Targets(self)
+        self._continuous = Continuous(self, self._targets, lambda: self._active)
+        # The service lives as long as the node: an inactive one answers, too, and says why not.
+        PlanService(Answering(self), self._targets, self._while_active)
+        StatusPublisher(self, lambda: report(self._health()))
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Make the planner and what it needs."""
+        try:
+            planner = load_planner(
+                value(self, 'planner'),
+                gripper=parameters.gripper(self),
+                options=parameters.planner_options(self),
+            )
+            parameters.limits(self, np.eye(4))
+            parameters.table_plane(self)
+            planner.warm_up()
+        except SamError as error:
+            return self.fail(error)
+        self._frames = Frames(self)
+        self._publishing = Publishing(self)
+        self._worker = Worker(value(self, 'max_pending_requests'), self._on_stream_error)
+        self._planning = Planning(self, planner, self._frames, self._newest_camera_info)
+        self.enter('inactive')
+        self.get_logger().info(f'the {value(self, "planner")} planner is ready')
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to listen to the camera and to what is tracked."""
+        if self._planning is None or self._publishing is None or self._worker is None:
+            return self.fail(self.not_active())
+        capacity = value(self, 'depth_buffer_size')
+        offer = self._continuous.offer
+        try:
+            depth = DepthInput(
+                self,
+                transport=value(self, 'depth_transport'),
+                capacity=capacity,
+                on_frame=offer,
+            )
+        except SamError as error:
+            return self.fail(error)
+        self._camera_info = CameraInfoInput(self)
+        objects = ObjectsInput(self, capacity=capacity, on_objects=offer)
+        self._active = Active(depth, objects, self._planning, self._publishing, self._worker)
+        self.enter('active')
+        self.get_logger().info(f'ready; depth from {depth.topic}')
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop listening."""
+        self._stop_listening()
+        self.enter('inactive')
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of the planner."""
+        result = super().on_cleanup(state)
+        self._release()
+        self.enter('unconfigured')
+        return result
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of everything, from whichever state."""
+        result = super().on_shutdown(state)
+        self._stop_listening()
+        self._release()
+        self.enter('finalized')
+        return result
+
+    def close(self) -> None:
+        """End the worker without a transition, at the end of the process."""
+        self._active = None
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def _stop_listening(self) -> None:
+        active, self._active = self._active, None
+        if active is not None:
+            active.depth.close()
+            active.objects.close()
+        if self._camera_info is not None:
+            self._camera_info.close()
+            self._camera_info = None
+
+    def _release(self) -> None:
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+        if self._publishing is not None:
+            self._publishing.close()
+            self._publishing = None
+        if self._frames is not None:
+            self._frames.close()
+            self._frames = None
+        self._planning = None
+        self._continuous.reset()
+
+    def _while_active(self) -> Active:
+        if self._active is None:
+            raise self.not_active()
+        return self._active
+
+    def _newest_camera_info(self) -> object:
+        if self._camera_info is None:
+            raise self.not_active()
+        return self._camera_info.newest()
+
+    def _health(self) -> Health:
+        return Health(
+            state=self.state,
+            error=self.error,
+            active=self._active,
+            camera_info=self._camera_info,
+            continuous=self._continuous,
+            is_continuous=value(self, 'continuous'),
+            tolerance_ns=self._targets.tolerance_ns,
+        )
+
+    def _on_stream_error(self, error: Exception) -> None:
+        if not self.context.ok():
+            return  # the process ends, and what a job in flight says of that is no news
+        self._continuous.error = str(error)
+        self.get_logger().error(
+            f'continuous planning failed: {error!r}', throttle_duration_sec=5.0
+        )
+
+
+def main() -> None:
+    """Run the node until it is told to stop."""
+    run_node(GraspNode, GraspNode.start)
+
+
+if __name__ == '__main__':
+    main()

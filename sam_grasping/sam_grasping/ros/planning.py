@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One plan: a depth image and a mask in, grasps in the target frame out."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+from sam_grasping.core.grasp import Grasp
+from sam_grasping.core.plan import Plan
+from sam_grasping.core.planner import Planner
+from sam_grasping.core.transform import Floats, apply, inverse
+from sam_grasping.core.view import View
+from sam_grasping.ros import parameters
+from sam_grasping.ros.conversions import camera_from_msg
+from sam_grasping.ros.depth_input import DepthFrame
+from sam_grasping.ros.frames import Frames
+from sam_segmentation.ros.parameter import value
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """What was planned for an object.
+
+    Parameters
+    ----------
+    header : Header
+        The depth image's stamp, and the frame of all that is here.
+    object_id : int
+        0: it was given by mask or prompt.
+    grasps : tuple of Grasp
+        Best first.
+    points : array of float64, shape (N, 3)
+        Of the object [m].
+    plan : Plan
+        As the planner made it, in the camera's frame.
+
+    """
+
+    header: Header
+    object_id: int
+    grasps: tuple[Grasp, ...]
+    points: Floats
+    plan: Plan
+
+
+class Planning:
+    """Plans by the node's parameters; to be called from the worker.
+
+    Parameters
+    ----------
+    node : Node
+    planner : Planner
+    frames : Frames
+    camera_info : callable
+        Returns the depth camera's newest CameraInfo; raises SamError if there is none.
+
+    Attributes
+    ----------
+    times_s : deque of float
+        How long the planner took for the last plans [s].
+    last : Plan or None
+        The last plan.
+
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        planner: Planner,
+        frames: Frames,
+        camera_info: Callable[[], CameraInfo],
+    ) -> None:
+        self.planner = planner
+        self.times_s: deque[float] = deque(maxlen=30)
+        self.last: Plan | None = None
+        self._node = node
+        self._frames = frames
+        self._camera_info = camera_info
+
+    def plan(
+        self,
+        depth: DepthFrame,
+        mask: Callable[[], npt.NDArray[np.bool_]],
+        *,
+        object_id: int = 0,
+        max_grasps: int = 0,
+    ) -> Planned:
+        """Plan grasps of what a mask shows in a depth image.
+
+        Parameters
+        ----------
+        depth : DepthFrame
+        mask : callable
+            Returns the object's pixels, bool (H, W); raises SamError.
+        object_id : int
+            0: none.
+        max_grasps : int
+            How many to return at most; 0: as the parameter says.
+
+        Raises
+        ------
+        SamError
+            If depth, mask, calibration, TF or a parameter cannot be used, or there is nothing
+            to plan with.
+
+        """
+        camera = camera_from_msg(self._camera_info())
+        header = Header(stamp=depth.header.stamp, frame_id=depth.header.frame_id)
+        tf = np.eye(4)
+        target = value(self._node, 'target_frame')
+        if target and target != header.frame_id:
+            timeout_s = value(self._node, 'tf_timeout_s')
+            tf = self._frames.transform(target, depth.header, timeout_s=timeout_s)
+            header.frame_id = target
+        table = parameters.table_plane(self._node)
+        view = View(
+            depth_m=depth.depth_m,
+            mask=mask(),
+            camera=camera,
+            plane=table.in_frame(inverse(tf)) if table else None,
+        )
+        begin = perf_counter()
+        plan = self.planner.plan(
+            view,
+            limits=parameters.limits(self._node, tf),
+            max_grasps=max_grasps or value(self._node, 'max_grasps'),
+        )
+        self.times_s.append(perf_counter() - begin)
+        self.last = plan
+        return Planned(
+            header=header,
+            object_id=object_id,
+            grasps=tuple(grasp.in_frame(tf) for grasp in plan.grasps),
+            points=apply(tf, plan.object_points),
+            plan=plan,
+        )
+
+
+def rejections_of(planned: Iterable[Planned]) -> Counter[str]:
+    """Return how many candidates were rejected, by cause, in all plans together."""
+    total: Counter[str] = Counter()
+    for one in planned:
+        total.update(one.plan.rejections)
+    return total

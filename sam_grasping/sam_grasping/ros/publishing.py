@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `grasp_node` publishes of its plans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from geometry_msgs.msg import PoseArray
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
+
+from sam_grasping.core.gripper import Gripper
+from sam_grasping.ros.conversions import (
+    grasps_to_msg,
+    points_to_msg,
+    pose_array_to_msg,
+    rejections_to_msg,
+)
+from sam_grasping.ros.markers import markers_to_msg
+from sam_grasping.ros.planning import Planned, rejections_of
+from sam_interfaces.msg import GraspArray
+
+
+class Publishing:
+    """The topics that grasps come out on; what nobody listens to is not made."""
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._node = node
+        publish = node.create_lifecycle_publisher
+        self._grasps = publish(GraspArray, '~/grasps', 5)
+        self._poses = publish(PoseArray, '~/grasp_poses', 5)
+        self._points = publish(PointCloud2, '~/object_points', 5)
+        self._markers = publish(MarkerArray, '~/markers', 5)
+        self._publishers = (self._grasps, self._poses, self._points, self._markers)
+
+    @property
+    def subscribers(self) -> int:
+        """How many listen to what is published."""
+        return sum(publisher.get_subscription_count() for publisher in self._publishers)
+
+    def close(self) -> None:
+        """End the topics."""
+        for publisher in self._publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def publish(self, planned: Sequence[Planned], header: Header, gripper: Gripper) -> None:
+        """Publish the plans for one depth image; without any, what was drawn before goes.
+
+        Parameters
+        ----------
+        planned : sequence of Planned
+        header : Header
+            Of what is published.
+        gripper : Gripper
+            To draw.
+
+        """
+        if self._grasps.get_subscription_count() or self._poses.get_subscription_count():
+            array = grasp_array(planned, header)
+            self._grasps.publish(array)
+            self._poses.publish(pose_array_to_msg(array.grasps, header))
+        if self._points.get_subscription_count():
+            clouds = [(one.object_id, one.points) for one in planned]
+            self._points.publish(points_to_msg(clouds, header))
+        if self._markers.get_subscription_count():
+            grasps = [(one.object_id, one.grasps) for one in planned]
+            self._markers.publish(markers_to_msg(grasps, gripper, header))
+
+
+def grasp_array(planned: Sequence[Planned], header: Header) -> GraspArray:
+    """Return all grasps of one depth image, best first, and why there are not more."""
+    grasps = [msg for one in planned for msg in grasps_to_msg(one.grasps, one.object_id)]
+    return GraspArray(
+        header=header,
+        grasps=sorted(grasps, key=lambda grasp: -grasp.score),
+        rejections=rejections_to_msg(rejections_of(planned).items()),
+    )
