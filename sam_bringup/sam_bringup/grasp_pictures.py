@@ -14,7 +14,8 @@ from sam_grasping.core.gripper import Gripper
 from sam_grasping.core.transform import Floats, apply, inverse
 
 Pixels = npt.NDArray[np.uint8]
-STEP_M = 0.001
+STEP_M = 0.0007
+PALM_M = 0.012  # of the palm's depth only so much is drawn: it would hide what it is over
 LIGHT = np.array([0.3, -0.5, 0.81])
 
 
@@ -85,6 +86,7 @@ def _gripper_clouds(grasps: Sequence[Grasp], gripper: Gripper) -> tuple[Floats, 
     points, colours = [np.zeros((0, 3))], [np.zeros((0, 3), np.uint8)]
     for grasp in grasps:
         for low, high in zip(*gripper.boxes(grasp.opening_m), strict=True):
+            low[2] = max(low[2], high[2] - PALM_M) if high[2] < 0 else low[2]
             surface, normals = _box_surface(low, high)
             points.append(apply(grasp.pose, surface))
             light = 0.65 + 0.35 * (normals @ LIGHT)
