@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from sam_simulation.core.mesh import Floats
 
-# How far a round wall's flat pieces may stand off the round [m].
-_SAGITTA_M = 0.0005
+# How far the flat facets of round things may stand off the round [m]; a wall needs a part for
+# each, a solid does not.
+_WALL_SAGITTA_M, _SOLID_SAGITTA_M = 0.0005, 0.0002
 
 
 class PartKind(Enum):
@@ -69,7 +70,7 @@ def box(size_m: npt.ArrayLike) -> Part:
 
 
 def cylinder(radius_m: float, low_m: float, high_m: float, *, weighs: bool = True) -> Part:
-    """Return a cylinder about the z axis between two heights [m]."""
+    """Return a cylinder about the z axis between two heights [m]: what stands well on a table."""
     return Part(
         kind=PartKind.CYLINDER,
         size_m=(float(radius_m), float(high_m - low_m) / 2),
@@ -84,9 +85,13 @@ def hull(vertices: Floats) -> Part:
 
 
 def turned(profile_rz: npt.ArrayLike) -> Part:
-    """Return what a convex profile (K, 2) of radius and height [m] fills when it turns about z."""
+    """Return what a convex profile (K, 2) of radius and height [m] fills when it turns about z.
+
+    MuJoCo finds all of the patch where a facet touches a finger, but one point only of the line
+    where a cylinder does, so that what is gripped spins: use this for what is gripped.
+    """
     profile = np.asarray(profile_rz, np.float64)
-    count = _steps(float(profile[:, 0].max()))
+    count = _steps(float(profile[:, 0].max()), _SOLID_SAGITTA_M)
     angles = np.arange(count) * 2 * np.pi / count
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     points = np.empty((len(profile), count, 3))
@@ -110,7 +115,8 @@ def ring(profiles_rz: Sequence[npt.ArrayLike]) -> list[Part]:
 
     """
     profiles = [np.asarray(profile, np.float64) for profile in profiles_rz]
-    count = _steps(max(float(profile[:, 0].max()) for profile in profiles))
+    largest = max(float(profile[:, 0].max()) for profile in profiles)
+    count = _steps(largest, _WALL_SAGITTA_M)
     angles = np.arange(count) * 2 * np.pi / count
     parts = []
     for profile in profiles:
@@ -156,9 +162,9 @@ def _rod(radius_m: float, start: Floats, end: Floats) -> Part:
     )
 
 
-def _steps(radius_m: float) -> int:
+def _steps(radius_m: float, sagitta_m: float) -> int:
     """Return into how many chords a circle is divided."""
-    return max(12, int(np.ceil(np.pi / np.arccos(1 - _SAGITTA_M / radius_m))))
+    return max(12, int(np.ceil(np.pi / np.arccos(1 - sagitta_m / radius_m))))
 
 
 def _about_z(angle_rad: float) -> Floats:

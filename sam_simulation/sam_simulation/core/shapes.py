@@ -88,8 +88,14 @@ def _cylinder(rng: Rng) -> Shape:
         ]
     )
     parts = (
-        part.cylinder(radius, rim, height - rim),
-        part.cylinder(radius - rim / 2, rim / 2, height - rim / 2, weighs=False),
+        part.turned(
+            [
+                (radius - rim, _LIFT_M),
+                (radius, rim),
+                (radius, height - rim),
+                (radius - rim, height - _LIFT_M),
+            ]
+        ),
         part.cylinder(radius - rim, 0, height, weighs=False),
     )
     shape = Shape(surface, parts)
@@ -175,13 +181,12 @@ def _bottle(rng: Rng) -> Shape:
         + [(neck * 1.2, height - 0.001), (neck * 1.2 - 0.001, height), (0, height)]
     )
     parts = (
-        part.cylinder(radius, 0.004, body),
-        part.cylinder(radius - 0.002, 0.002, body, weighs=False),
-        part.cylinder(radius - 0.004, 0, body, weighs=False),
-        part.turned(rising[:4]),  # bulges up to the middle of the curve, hollow from there
+        # It bulges up to the middle of the curve, and is hollow from there.
+        part.turned([(radius - 0.004, _LIFT_M), (radius, 0.004), *rising[:4]]),
         *(part.turned(rising[index : index + 2]) for index in range(3, 7)),
-        part.cylinder(neck, shoulder, height - cap),
-        part.cylinder(neck * 1.2, height - cap, height),
+        part.turned([(neck, shoulder), (neck, height - cap)]),
+        part.turned([(neck * 1.2, height - cap), (neck * 1.2, height)]),
+        part.cylinder(radius - 0.004, 0, body, weighs=False),
     )
     shape = Shape(surface, parts)
     return shape.moved(LYING) if rng.random() < 0.2 else shape
