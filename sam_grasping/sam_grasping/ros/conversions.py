@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
-from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion, Transform
+from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion, Transform, Vector3
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
@@ -85,10 +85,18 @@ def prompt_is_empty(msg: Prompt) -> bool:
 
 def matrix_from_msg(msg: Transform) -> Floats:
     """Return a transform as a matrix (4, 4)."""
-    t, q = msg.translation, msg.rotation
+    return _matrix(msg.translation, msg.rotation)
+
+
+def matrix_from_pose(msg: Pose) -> Floats:
+    """Return a pose as a matrix (4, 4)."""
+    return _matrix(msg.position, msg.orientation)
+
+
+def _matrix(place: Point | Vector3, turn: Quaternion) -> Floats:
     tf = np.eye(4)
-    tf[:3, :3] = Rotation.from_quat([q.x, q.y, q.z, q.w]).as_matrix()
-    tf[:3, 3] = t.x, t.y, t.z
+    tf[:3, :3] = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).as_matrix()
+    tf[:3, 3] = place.x, place.y, place.z
     return tf
 
 

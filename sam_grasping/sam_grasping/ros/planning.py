@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -114,6 +114,8 @@ class Planning:
 
         """
         camera = camera_from_msg(self._camera_info())
+        # Before TF is waited for: what is wrong with these is known at once.
+        view = View(depth_m=depth.depth_m, mask=mask(), camera=camera)
         header = Header(stamp=depth.header.stamp, frame_id=depth.header.frame_id)
         tf = np.eye(4)
         target = value(self._node, 'target_frame')
@@ -122,16 +124,13 @@ class Planning:
             tf = self._frames.transform(target, depth.header, timeout_s=timeout_s)
             header.frame_id = target
         table = parameters.table_plane(self._node)
-        view = View(
-            depth_m=depth.depth_m,
-            mask=mask(),
-            camera=camera,
-            plane=table.in_frame(inverse(tf)) if table else None,
-        )
+        if table is not None:
+            view = replace(view, plane=table.in_frame(inverse(tf)))
+        limits = parameters.limits(self._node, tf)
         begin = perf_counter()
         plan = self.planner.plan(
             view,
-            limits=parameters.limits(self._node, tf),
+            limits=limits,
             max_grasps=max_grasps or value(self._node, 'max_grasps'),
         )
         self.times_s.append(perf_counter() - begin)

@@ -13,7 +13,6 @@ from sensor_msgs.msg import CameraInfo, Image
 from shapes_in_depth import Box, Ground, Sphere, look_at, pinhole, placed, render
 from std_msgs.msg import Header
 
-from sam_grasping.ros.conversions import matrix_from_msg
 from sam_interfaces.msg import ObjectMask, ObjectMaskArray
 from sam_interfaces.srv import PlanGrasps
 from sam_segmentation.ros.conversions import array_to_image, mask_to_msg
@@ -81,15 +80,6 @@ def transform(parent, child, tf_parent_child, stamp):
     t.x, t.y, t.z = map(float, tf_parent_child[:3, 3])
     q.x, q.y, q.z, q.w = map(float, Rotation.from_matrix(tf_parent_child[:3, :3]).as_quat())
     return msg
-
-
-def matrix(pose):
-    """Return a pose message as a matrix (4, 4)."""
-    msg = TransformStamped().transform
-    msg.rotation = pose.orientation
-    position = msg.translation
-    position.x, position.y, position.z = pose.position.x, pose.position.y, pose.position.z
-    return matrix_from_msg(msg)
 
 
 def numbers(message):
