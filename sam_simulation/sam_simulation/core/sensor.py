@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sam_simulation.core.stereo import Stereo
+
 BLOCK_PX = 12
 
 
@@ -30,6 +32,8 @@ class SensorNoise:
         Standard deviation of depth at 1 m [m], growing with the square of depth.
     max_depth_m : float
         Beyond this there is no depth reading [m].
+    stereo : Stereo or None
+        The pair that depth comes from, with its steps and holes; None: depth has none.
 
     """
 
@@ -39,6 +43,7 @@ class SensorNoise:
     vignetting: float = 0.15
     depth_at_1m_m: float = 0.001
     max_depth_m: float = 6.0
+    stereo: Stereo | None = None
 
     def spoil_colour(
         self, image_rgb: npt.NDArray[np.uint8], rng: np.random.Generator
@@ -59,7 +64,10 @@ class SensorNoise:
     def spoil_depth(
         self, depth_m: npt.NDArray[np.float32], rng: np.random.Generator
     ) -> npt.NDArray[np.float32]:
-        """Return a noisy copy of a depth image (H, W) [m], NaN beyond `max_depth_m`."""
+        """Return a noisy copy of a depth image (H, W) [m].
+
+        It is NaN beyond `max_depth_m`, and where a stereo pair sees nothing.
+        """
         depth = depth_m.copy()
         if self.depth_at_1m_m > 0:
             # Neighbours err alike: a stereo sensor matches blocks, not pixels.
@@ -68,7 +76,9 @@ class SensorNoise:
             noise = cv2.resize(coarse, (width * BLOCK_PX, height * BLOCK_PX))
             depth += self.depth_at_1m_m * depth**2 * noise[: depth.shape[0], : depth.shape[1]]
         depth[depth_m > self.max_depth_m] = np.nan
-        return depth
+        return depth if self.stereo is None else self.stereo.spoil(depth, rng)
 
 
 PERFECT = SensorNoise(shot=0, read=0, blur_px=0, vignetting=0, depth_at_1m_m=0)
+# Like a RealSense D435 (see stereo.py); that it errs by 0.08 px of disparity is our guess.
+REALSENSE = SensorNoise(depth_at_1m_m=0.08 / (424.0 * 0.05), stereo=Stereo())
