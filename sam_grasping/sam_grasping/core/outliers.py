@@ -10,10 +10,10 @@ from scipy.spatial import cKDTree
 
 from sam_grasping.core.depth_edges import Mask, Smoothness, bodies
 
-# A part of the object that something in front of it cuts off is at most this far from the rest.
-GAP_M = 0.02
-# A mask that spills over leaves a thin strip of what is behind; parts are wider [px].
-WIDE = np.ones((3, 3), np.uint8)
+# What something in front of the object cuts off it is at most this far from the rest [m]. A mask
+# that spills over leaves a thin strip of what is behind, so a part must be wide [px]: the further
+# it is, the wider.
+PARTS = ((0.02, 3), (0.06, 7))
 MIN_PART = 12
 SPARSE = 7
 
@@ -40,15 +40,14 @@ def main_body(kept: Mask, smooth: Smoothness, points: npt.NDArray[np.float32]) -
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
     body = int(sizes.argmax())
-    core = cv2.erode(kept.astype(np.uint8), WIDE) > 0
-    wide = np.bincount(labels[core], minlength=count + 1) > 0
     result: Mask = labels == body
-    parts = [n for n in np.flatnonzero(wide & (sizes >= MIN_PART)) if n not in (0, body)]
-    if not parts:
-        return result
     tree = cKDTree(points[result][::SPARSE])
-    for part in parts:
-        distance, _ = tree.query(points[labels == part][::SPARSE], distance_upper_bound=GAP_M)
-        if np.isfinite(distance).any():
-            result |= labels == part
+    for gap_m, width in PARTS:
+        core = cv2.erode(kept.astype(np.uint8), np.ones((width, width), np.uint8)) > 0
+        wide = np.bincount(labels[core], minlength=count + 1) > 0
+        for part in np.flatnonzero(wide & (sizes >= MIN_PART)):
+            own = labels == part
+            distance, _ = tree.query(points[own][::SPARSE], distance_upper_bound=gap_m)
+            if part != body and np.isfinite(distance).any():
+                result |= own
     return result

@@ -18,11 +18,14 @@ INLIER_M = 0.006
 MIN_AREA_M2 = 0.003
 # The object may seem to reach this far into the table, and this share of it further.
 SINK_M, SINK_SHARE = 0.008, 0.05
-# Each time the object's foot is this much higher, a plane counts for 1/e [m].
-FLOAT_M = 0.02
-# How much a plane that faces the top of the image is preferred over one that faces the bottom,
-# where both would do (a wall that the object touches): exp(2 * this).
-UP_PREFERENCE = 1.2
+# A plane counts for less, the higher the object's lowest part is above it: 1/e for each [m], but
+# not below a share, since something in front may hide that part.
+FLOAT_M, FLOAT_SHARE = 0.03, 0.5
+MAX_FLOAT_M = 0.2
+# Only what is this near to the object's middle tells about its table [m].
+NEAR_M = 0.35
+# So does one that faces the bottom of the image, such as a wall that the object touches.
+DOWN_Y, DOWN_SHARE = 0.1, 0.2
 REMEDY = 'give the parameter table_plane, or a view that shows more of the table'
 
 
@@ -44,6 +47,8 @@ def find_table(points: Floats, pixel: npt.NDArray[np.int64], obj: Floats) -> Pla
         If no plane is large enough and below the object.
 
     """
+    near = ((points - np.median(obj, axis=0)) ** 2).sum(axis=1) < NEAR_M**2
+    points, pixel = points[near], pixel[near]
     if len(points) < MIN_SAMPLES:
         raise NoTableError(
             f'only {len(points)} pixels round the object have depth, {MIN_SAMPLES} are needed '
@@ -53,16 +58,17 @@ def find_table(points: Floats, pixel: npt.NDArray[np.int64], obj: Floats) -> Pla
     normals, offsets = _hypotheses(points, pixel, rng)
     heights = obj[rng.integers(len(obj), size=min(len(obj), 300))] @ normals.T + offsets
     foot = np.quantile(heights, SINK_SHARE, axis=0) if len(heights) else np.zeros(0)
-    beside = foot > -SINK_M
+    beside = (foot > -SINK_M) & (foot < MAX_FLOAT_M)
     normals, offsets, foot = normals[beside], offsets[beside], foot[beside]
     some = points[rng.integers(len(points), size=SAMPLES)]
     near = np.abs(some @ normals.T + offsets) < INLIER_M
     # A pixel shows more of a surface that is far or slanted; its share of the area of a plane is
     # z^3 over the plane's distance from the camera. So a wall does not win by facing the camera.
     areas = (some[:, 2] ** 3) @ near / offsets
-    rank = areas * np.exp(-np.maximum(foot, 0) / FLOAT_M - UP_PREFERENCE * normals[:, 1])
+    stands = np.maximum(np.exp(-np.maximum(foot, 0) / FLOAT_M), FLOAT_SHARE)
+    rank = areas * stands * np.where(normals[:, 1] > DOWN_Y, DOWN_SHARE, 1.0)
     if not len(rank):
-        raise NoTableError(f'every plane round the object would cut through it; {REMEDY}')
+        raise NoTableError(f'no plane round the object is just below it; {REMEDY}')
     best = int(rank.argmax())
     return _refined(points, Plane(normals[best], float(offsets[best])))
 
