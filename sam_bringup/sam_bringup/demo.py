@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo: plays the recorded scene, segments and tracks its objects through ROS, checks it."""
+"""The demo: segments and tracks in a recorded scene, grasps in simulated ones, checks it all."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from sam_bringup.demo_client import (
     click_prompt,
     labels_of,
 )
+from sam_bringup.demo_grasping import GraspRow, grasp_scene, print_grasps
 from sam_bringup.demo_pictures import deepest_point, draw_marks, write_png
 from sam_bringup.demo_tracking import track
 from sam_interfaces.msg import ObjectMask
@@ -35,11 +36,18 @@ from sam_segmentation.core.masks import mask_to_box
 from sam_segmentation.core.metrics import iou
 from sam_segmentation.core.overlay import draw_overlay
 from sam_segmentation.ros.conversions import mask_from_msg
+from sam_simulation.core.errors import RenderingError
+from sam_simulation.core.gl import make_context
+from sam_simulation.core.judge import Judge
+from sam_simulation.core.tabletop import Tabletop
 
 # What the demo must reach, mean over the objects of the recorded scene.
 GOALS = {'click': 0.75, 'box': 0.85, 'everything': 0.5, 'live click': 0.6, 'tracking': 0.8}
 MIN_AREA_PX = 400
 SHOTS = 50
+# The simulated scenes in which grasps are tried, and the share of objects that must be held.
+GRASP_SEEDS = (109, 57)
+GRASP_GOAL = 0.75
 
 
 @dataclass(frozen=True)
@@ -59,26 +67,58 @@ def main() -> int:
     parser.add_argument('--output', type=Path, default=Path('demo_output'))
     parser.add_argument('--bag', help='a bag recorded by sam_simulation; default: the one shipped')
     parser.add_argument('--model', default='grabcut')
+    parser.add_argument(
+        '--no-judge',
+        dest='judge',
+        action='store_false',
+        help='plan grasps in the bag instead of trying them in simulated scenes',
+    )
     arguments = parser.parse_args(remove_ros_args(sys.argv)[1:])
     arguments.output.mkdir(parents=True, exist_ok=True)
     # Its own domain unless one is chosen, so that no other camera or node takes part.
     os.environ.setdefault('ROS_DOMAIN_ID', str(os.getpid() % 90 + 10))
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     launch = ['ros2', 'launch', 'sam_bringup', 'demo.launch.xml', f'model:={arguments.model}']
-    launch += [f'bag:={Path(arguments.bag).resolve()}'] if arguments.bag else []
+    bag = [f'bag:={Path(arguments.bag).resolve()}'] if arguments.bag else []
+    reason = why_no_rendering() if arguments.judge else 'it was not asked for'
+    try:
+        with connected(launch + bag, arguments.output / 'launch.log') as client:
+            rows = play(client, arguments.output)
+            grasps = grasp_in_bag(client, arguments.output) if reason else []
+        if reason:
+            print(f'demo: grasps are planned in the bag and not judged: {reason}')
+        for seed in () if reason else GRASP_SEEDS:
+            scene = [*launch, 'simulate:=true', f'seed:={seed}']
+            with connected(scene, arguments.output / f'launch_{seed}.log') as client:
+                grasps += grasp_simulated(client, seed, arguments.output)
+    except DemoError as error:
+        print(f'demo: {error}\ndemo: what the nodes said is in {arguments.output}/launch*.log')
+        return 1
+    return report(rows, grasps, arguments.output, arguments.model)
+
+
+def why_no_rendering() -> str:
+    """Return why scenes cannot be rendered here; empty: they can."""
+    try:
+        make_context((64, 64)).free()
+    except RenderingError as error:
+        return str(error)
+    return ''
+
+
+@contextmanager
+def connected(launch: list[str], log: Path) -> Iterator[DemoClient]:
+    """Run a launch file for as long as the block lasts, with a client in its ROS domain."""
     print('demo: ' + ' '.join(launch), flush=True)
-    with running(launch, arguments.output / 'launch.log'):
+    with running(launch, log):
         rclpy.init()
         client = DemoClient()
         try:
-            rows = play(client, arguments.output)
-        except DemoError as error:
-            print(f'demo: {error}\ndemo: the log is {arguments.output / "launch.log"}')
-            return 1
+            client.wait_for_node()
+            yield client
         finally:
             client.close()
             rclpy.try_shutdown()
-    return report(rows, arguments.output, arguments.model)
 
 
 @contextmanager
@@ -100,7 +140,6 @@ def running(command: list[str], log: Path) -> Iterator[None]:
 
 def play(client: DemoClient, output: Path) -> list[Row]:
     """Segment by click, by box, everything at once, live; and track through the sequence."""
-    client.wait_for_node()
     shots = client.shots(SHOTS)
     shot = max(shots, key=lambda shot: len(targets(shot)))
     objects = targets(shot)
@@ -164,6 +203,20 @@ def tracking(client: DemoClient, shots: list[Shot], output: Path) -> list[Row]:
     ]
 
 
+def grasp_in_bag(client: DemoClient, output: Path) -> list[GraspRow]:
+    """Plan grasps of all objects in a frame of the bag."""
+    shot = client.newest_shot()
+    return grasp_scene(client, shot, targets(shot), scene='bag', judge=None, output=output)
+
+
+def grasp_simulated(client: DemoClient, seed: int, output: Path) -> list[GraspRow]:
+    """Plan grasps of all objects in a simulated scene, and try the best of each."""
+    judge = Judge(Tabletop(seed))
+    [shot, *_] = client.shots(1)
+    objects = {i: mask for i, mask in targets(shot).items() if i in judge.targets}
+    return grasp_scene(client, shot, objects, scene=str(seed), judge=judge, output=output)
+
+
 def targets(shot: Shot) -> dict[int, npt.NDArray[np.bool_]]:
     """Return the mask of each object that is large enough to be asked for."""
     masks = {object_id: shot.labels == object_id for object_id in shot.names}
@@ -188,26 +241,36 @@ def names(shot: Shot, ids: dict[int, npt.NDArray[np.bool_]]) -> list[str]:
     return [shot.names[object_id] for object_id in ids]
 
 
-def report(rows: list[Row], output: Path, model: str) -> int:
-    """Print the table, write summary.json, and return the exit status."""
+def report(rows: list[Row], grasps: list[GraspRow], output: Path, model: str) -> int:
+    """Print the tables, write summary.json, and return the exit status."""
     print(f'\n{"object":<10} {"prompt":<12} {"IoU":>5} {"score":>6} {"ms":>7}')
     for line in rows:
         print(
             f'{line.name:<10} {line.prompt:<12} {line.iou:5.2f} {line.score:6.2f} '
             f'{line.milliseconds:7.0f}'
         )
-    means = {kind: fmean(line.iou for line in rows if line.prompt == kind) for kind in GOALS}
-    passed = {kind: means[kind] >= goal for kind, goal in GOALS.items()}
+    print_grasps(grasps)
+    figures = {
+        f'mean IoU, {kind}': (fmean(line.iou for line in rows if line.prompt == kind), goal)
+        for kind, goal in GOALS.items()
+    }
+    judged = [line for line in grasps if line.verdict != 'not judged']
+    if judged:
+        held = fmean(line.verdict == 'held' for line in judged)
+        figures['objects held'] = held, GRASP_GOAL
+    else:
+        found = fmean(line.grasps > 0 for line in grasps)
+        figures['objects with a grasp'] = found, GRASP_GOAL
     print()
-    for kind, goal in GOALS.items():
-        verdict = 'ok' if passed[kind] else 'MISSED'
-        print(f'mean IoU, {kind:<11} {means[kind]:.3f}  (at least {goal:.2f}: {verdict})')
+    for name, (value, goal) in figures.items():
+        verdict = 'ok' if value >= goal else 'MISSED'
+        print(f'{name:<21} {value:.3f}  (at least {goal:.2f}: {verdict})')
     summary = {
         'model': model,
-        'ok': all(passed.values()),
-        'mean_iou': means,
-        'goals': GOALS,
+        'ok': all(value >= goal for value, goal in figures.values()),
+        'figures': {name: {'value': v, 'goal': goal} for name, (v, goal) in figures.items()},
         'rows': [asdict(line) for line in rows],
+        'grasps': [asdict(line) for line in grasps],
     }
     (output / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
     print(f'\npictures: {", ".join(str(p) for p in sorted(output.glob("*.[pg][ni][gf]")))}')

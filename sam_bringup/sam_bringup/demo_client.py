@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's side of ROS: it watches the camera and asks `sam_node`, as any other node would."""
+"""The demo's side of ROS: it watches the camera and asks the nodes, as any other one would."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import rclpy
+import tf2_ros
 from geometry_msgs.msg import Point
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import CompressedImage
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, CompressedImage
 from vision_msgs.msg import Point2D
 
-from sam_interfaces.msg import ObjectMask, ObjectMaskArray, Prompt
-from sam_interfaces.srv import SegmentEverything, SegmentRequest, Track
+from sam_grasping.core.camera_model import CameraModel
+from sam_grasping.core.transform import Floats
+from sam_grasping.ros.compressed_depth import depth_from_compressed
+from sam_grasping.ros.conversions import camera_from_msg, matrix_from_msg
+from sam_interfaces.msg import GraspArray, ObjectMask, ObjectMaskArray, Prompt
+from sam_interfaces.srv import PlanGrasps, SegmentEverything, SegmentRequest, Track
 from sam_segmentation.ros.conversions import (
     box_to_msg,
     compressed_to_rgb,
@@ -57,7 +63,7 @@ def labels_of(message: ObjectMaskArray) -> npt.NDArray[np.uint16]:
 
 
 class DemoClient:
-    """Collects frames with their ground truth and calls the services of `sam_node`.
+    """Collects frames with their ground truth and calls the services of both nodes.
 
     Attributes
     ----------
@@ -71,6 +77,8 @@ class DemoClient:
     def __init__(self) -> None:
         self._node = rclpy.create_node('sam_demo')
         self._images: dict[int, CompressedImage] = {}
+        self._depths: dict[int, CompressedImage] = {}
+        self._camera_info: list[CameraInfo] = []
         self._newest_ns = 0
         self.passes = 0
         self._truths: dict[int, ObjectMaskArray] = {}
@@ -88,11 +96,27 @@ class DemoClient:
             lambda msg: self._truths.__setitem__(stamp_to_ns(msg.header.stamp), msg),
             qos_profile_sensor_data,
         )
+        depth = '/camera/aligned_depth_to_color'
+        listen(
+            CompressedImage,
+            f'{depth}/image_raw/compressedDepth',
+            lambda msg: self._depths.__setitem__(stamp_to_ns(msg.header.stamp), msg),
+            qos_profile_sensor_data,
+        )
+        listen(
+            CameraInfo,
+            f'{depth}/camera_info',
+            self._camera_info.append,
+            qos_profile_sensor_data,
+        )
         listen(ObjectMaskArray, '/sam/objects', self.streamed.append, 5)
+        self._tf = tf2_ros.Buffer()
+        self._tf_listener = tf2_ros.TransformListener(self._tf, self._node)
         self._clicks = self._node.create_publisher(Point, '/sam/click', 1)
         self._segment = self._node.create_client(SegmentRequest, '/sam/segment')
         self._everything = self._node.create_client(SegmentEverything, '/sam/segment_everything')
         self._track = self._node.create_client(Track, '/sam/track')
+        self._plan = self._node.create_client(PlanGrasps, '/sam_grasping/plan')
 
     def until(self, condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> None:
         """Wait for a condition; raises DemoError when it does not come."""
@@ -103,8 +127,8 @@ class DemoClient:
             rclpy.spin_once(self._node, timeout_sec=0.05)
 
     def wait_for_node(self) -> None:
-        """Wait until `sam_node` offers its services."""
-        for client in (self._segment, self._everything, self._track):
+        """Wait until the nodes offer their services."""
+        for client in (self._segment, self._everything, self._track, self._plan):
             self.until(client.service_is_ready, f'service {client.srv_name}')
 
     def shots(self, count: int) -> list[Shot]:
@@ -121,6 +145,33 @@ class DemoClient:
         request = SegmentRequest.Request(prompts=prompts, stamp=shot.header.stamp)
         answer, seconds = self._ask(self._segment, request)
         return answer.objects, seconds
+
+    def plan(self, shot: Shot, prompt: Prompt) -> tuple[GraspArray, float]:
+        """Plan grasps of what a prompt means; return them, and how long it took [s]."""
+        request = PlanGrasps.Request(prompt=prompt, stamp=shot.header.stamp)
+        answer, seconds = self._ask(self._plan, request, empty_is_fine=True)
+        return answer.grasps, seconds
+
+    def depth(self, shot: Shot) -> tuple[npt.NDArray[np.float32], CameraModel]:
+        """Return a frame's depth, float32 (H, W) [m], NaN: no reading; and its camera."""
+        stamp_ns = stamp_to_ns(shot.header.stamp)
+        self.until(
+            lambda: self._camera_info and stamp_ns in self._depths,
+            'depth of the frame, and camera_info, under /camera/aligned_depth_to_color',
+        )
+        return depth_from_compressed(self._depths[stamp_ns]), camera_from_msg(
+            self._camera_info[-1]
+        )
+
+    def tf_camera(self, shot: Shot, frame: str) -> Floats:
+        """Return the transform (4, 4) from a frame to the camera's, when it took the frame."""
+        camera, stamp = shot.header.frame_id, Time.from_msg(shot.header.stamp)
+        if frame == camera:  # TF knows no frame that nobody broadcasts, not even to itself
+            return np.eye(4)
+        self.until(
+            lambda: self._tf.can_transform(camera, frame, stamp), f'TF from {frame} to {camera}'
+        )
+        return matrix_from_msg(self._tf.lookup_transform(camera, frame, stamp).transform)
 
     def segment_everything(self, shot: Shot) -> tuple[ObjectMaskArray, float]:
         """Segment everything in a frame; return it, and how long it took [s]."""
@@ -177,7 +228,7 @@ class DemoClient:
         self.passes += stamp_ns < self._newest_ns
         self._newest_ns = stamp_ns
 
-    def _ask(self, client: Any, request: Any) -> tuple[Any, float]:
+    def _ask(self, client: Any, request: Any, *, empty_is_fine: bool = False) -> tuple[Any, float]:
         """Call until it succeeds: a frame that is no longer buffered comes again with the loop."""
         answer = None
         deadline = monotonic() + 20.0
@@ -186,7 +237,7 @@ class DemoClient:
             future = client.call_async(request)
             self.until(future.done, f'answer of {client.srv_name}')
             answer, seconds = future.result(), perf_counter() - begin
-            if answer.success:
+            if answer.success or (empty_is_fine and 'no grasp was found' in answer.message):
                 return answer, seconds
             if 'buffered' not in answer.message and 'no image' not in answer.message:
                 break

@@ -133,6 +133,18 @@ def grasps_to_msg(grasps: Iterable[Grasp], object_id: int) -> list[GraspMsg]:
     ]
 
 
+def grasp_from_msg(msg: GraspMsg) -> Grasp:
+    """Return a grasp in the frame of its message; raises OptionError."""
+    return Grasp(
+        pose=matrix_from_pose(msg.pose),
+        pre_grasp=matrix_from_pose(msg.pre_grasp),
+        lift=matrix_from_pose(msg.lift),
+        width_m=msg.width,
+        opening_m=msg.opening,
+        score=msg.score,
+    )
+
+
 def rejections_to_msg(rejections: Iterable[tuple[str, int]]) -> list[GraspRejection]:
     """Return how often each cause rejected a candidate, the most frequent first."""
     ordered = sorted(rejections, key=lambda item: -item[1])
