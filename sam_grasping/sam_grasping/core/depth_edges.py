@@ -87,5 +87,4 @@ def _either_side(smooth: Mask) -> Mask:
     result = smooth.copy()
     result[:, 1:] |= smooth[:, :-1]
     result[:, :-1] |= smooth[:, 1:]
-    # A pixel that is the middle of three only bridges a jump that is even: a flying pixel may be.
     return result

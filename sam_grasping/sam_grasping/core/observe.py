@@ -25,6 +25,8 @@ from sam_grasping.core.voxels import VOXEL_M, voxel_means
 MIN_POINTS = 30
 # Lower than this is the table, as far as depth can tell [m].
 TABLE_M = 0.004
+# Pixels that the table is looked for in.
+TABLE_SAMPLES = 5000
 # How far before the grasp an approach begins, at most, that obstacles are kept for [m].
 APPROACH_M = 0.1
 # Further behind what is measured than this is out of sight [m].
@@ -98,7 +100,7 @@ def _reach_m(gripper: Gripper) -> float:
 
 
 def _table(near: Crop, on_surface: Mask) -> Plane:
-    stride = max(1, round((on_surface.sum() / 6000) ** 0.5))
+    stride = max(1, round((on_surface.sum() / TABLE_SAMPLES) ** 0.5))
     part = np.zeros_like(on_surface)
     part[::stride, ::stride] = True
     rows, columns = np.nonzero(part & on_surface & ~near.mask)
@@ -171,7 +173,8 @@ def _obstacles(
     near: Crop, around: Mask, tf_table_camera: Floats, obj: Floats, reach_m: float
 ) -> Floats:
     # Pixels that are closer together than the voxels add nothing.
-    stride = max(1, int(VOXEL_M * near.camera.fx / float(np.median(near.depth_m[near.mask]))))
+    distance_m = float(np.nanmedian(near.depth_m[near.mask]))
+    stride = max(1, int(VOXEL_M * near.camera.fx / distance_m))
     thin = near.points[::stride, ::stride][around[::stride, ::stride]].astype(np.float64)
     points = apply(tf_table_camera, thin)
     low, high = obj[:, :2].min(axis=0) - reach_m, obj[:, :2].max(axis=0) + reach_m

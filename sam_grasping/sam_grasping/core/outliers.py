@@ -34,9 +34,17 @@ def main_body(kept: Mask, smooth: Smoothness, points: npt.NDArray[np.float32]) -
     array of bool, shape (H, W)
 
     """
+    result = np.zeros_like(kept)
+    if kept.any():
+        x, y, width, height = cv2.boundingRect(kept.astype(np.uint8))
+        box = (slice(y, y + height), slice(x, x + width))
+        within = Smoothness(smooth.along_x[box], smooth.along_y[box])
+        result[box] = _main_body(kept[box], within, points[box])
+    return result
+
+
+def _main_body(kept: Mask, smooth: Smoothness, points: npt.NDArray[np.float32]) -> Mask:
     count, labels = bodies(kept, smooth)
-    if count == 0:
-        return kept
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
     body = int(sizes.argmax())
