@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
+import rclpy
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TransformStamped
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import SetParameters
 from rclpy.qos import qos_profile_sensor_data
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image
@@ -96,6 +98,14 @@ def numbers(message):
     return [n for part in message for n in numbers(part)]
 
 
+def typed(parameters):
+    """Return names, types and values; a tuple stands for an array of integers."""
+    kinds = {tuple: rclpy.Parameter.Type.INTEGER_ARRAY, list: rclpy.Parameter.Type.DOUBLE_ARRAY}
+    for name, value in parameters.items():
+        kind = kinds.get(type(value)) or rclpy.Parameter.Type.from_parameter_value(value)
+        yield name, kind, list(value) if kind in kinds.values() else value
+
+
 class TabletopCamera:
     """Publishes depth, camera_info and objects for a running grasp_node, and asks it to plan."""
 
@@ -107,12 +117,19 @@ class TabletopCamera:
         self.info = publish(CameraInfo, f'{name}/camera_info', qos_profile_sensor_data)
         self.objects = publish(ObjectMaskArray, f'{name}/objects', 5)
         self.client = ros.client(PlanGrasps, f'{name}/plan')
+        self._set = ros.client(SetParameters, f'{name}/set_parameters')
 
     def ask(self, **fields):
         """Call ~/plan and return its answer; there must never be a NaN in it."""
         answer = self.ros.call(self.client, PlanGrasps.Request(**fields))
         assert np.isfinite(numbers(answer)).all()
         return answer
+
+    def set(self, **parameters):
+        """Set parameters of the node."""
+        messages = [rclpy.Parameter(*item).to_parameter_msg() for item in typed(parameters)]
+        answer = self.ros.call(self._set, SetParameters.Request(parameters=messages))
+        assert all(result.successful for result in answer.results), answer
 
     def next_header(self):
         """Return a header with a stamp of its own."""

@@ -4,8 +4,6 @@
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
 from std_msgs.msg import Header
 from tabletop_camera import (
     BOX,
@@ -32,30 +30,13 @@ TF_BASE_CAMERA = TF_BASE_WORLD @ TF_WORLD_CAMERA
 
 
 class Robot(TabletopCamera):
-    """A camera on a robot that tells where its frames are, and lets parameters be set."""
+    """A camera on a robot that tells where its frames are."""
 
     def __init__(self, ros):
         super().__init__(ros)
         self.standing = StaticTransformBroadcaster(ros.node)
         self.moving = TransformBroadcaster(ros.node)
         self.standing.sendTransform(transform('base', 'world', TF_BASE_WORLD, Time()))
-        self._set = ros.client(SetParameters, '/sam_grasping/set_parameters')
-
-    def set(self, **parameters):
-        kinds = {
-            str: (ParameterType.PARAMETER_STRING, 'string_value'),
-            float: (ParameterType.PARAMETER_DOUBLE, 'double_value'),
-            list: (ParameterType.PARAMETER_DOUBLE_ARRAY, 'double_array_value'),
-        }
-        messages = [
-            Parameter(
-                name=name,
-                value=ParameterValue(type=kinds[type(value)][0], **{kinds[type(value)][1]: value}),
-            )
-            for name, value in parameters.items()
-        ]
-        answer = self.ros.call(self._set, SetParameters.Request(parameters=messages))
-        assert all(result.successful for result in answer.results), answer
 
     def plan(self):
         return self.ask(mask=mask_image(IDS == BOX))

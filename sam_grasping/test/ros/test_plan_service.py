@@ -80,9 +80,9 @@ def test_a_mask_is_planned_for_in_the_depth_image_of_its_own_time(camera):
     assert answer.grasps.header.stamp.sec == first.stamp.sec + 1
 
 
-def test_a_mask_that_comes_before_its_depth_image_waits_for_it(ros):
-    ros.start_node(NODE, depth_timeout_s=10.0)
-    camera = TabletopCamera(ros)
+def test_a_mask_that_comes_before_its_depth_image_waits_for_it(camera):
+    ros = camera.ros
+    camera.set(depth_timeout_s=10.0)
     camera.send()
     header = camera.next_header()
     request = PlanGrasps.Request(mask=mask_image(IDS == BOX, header.stamp))
@@ -101,6 +101,7 @@ def test_a_mask_that_comes_before_its_depth_image_waits_for_it(ros):
     assert future.result().success, future.result().message
     assert future.result().grasps.header == header
     assert (waiting.now() - begin).nanoseconds < 8e9
+    camera.set(depth_timeout_s=0.2)
 
 
 def test_sixteen_bits_of_millimetres_do_as_well(camera):
@@ -279,9 +280,8 @@ def test_a_time_of_which_there_is_no_depth_image_is_told_of(camera):
     assert 'no objects of stamp' in message
 
 
-def test_stamps_may_differ_by_the_tolerance(ros):
-    ros.start_node(NODE, stamp_tolerance_s=0.02, depth_timeout_s=0.2)
-    camera = TabletopCamera(ros)
+def test_stamps_may_differ_by_the_tolerance(camera):
+    camera.set(stamp_tolerance_s=0.02)
     header = camera.send()
     near, far = (Time(sec=header.stamp.sec, nanosec=ns) for ns in (19_000_000, 21_000_000))
     assert camera.ask(mask=mask_image(IDS == BOX, near)).success
@@ -290,6 +290,7 @@ def test_stamps_may_differ_by_the_tolerance(ros):
     answer = camera.ask(object_id=BOX)
     assert answer.success, answer.message
     assert answer.grasps.header == header
+    camera.set(stamp_tolerance_s=0.0)
 
 
 def test_before_anything_has_arrived_each_answer_says_what_is_missing(ros):
