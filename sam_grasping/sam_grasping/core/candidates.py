@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
 from sam_grasping.core.gripper import Gripper
-from sam_grasping.core.ragged import Ints, smallest
-from sam_grasping.core.slices import Singles, Slices, cut, in_tool_axes
+from sam_grasping.core.ragged import Ints
+from sam_grasping.core.slices import Singles, Slices, ToolCloud
 from sam_grasping.core.transform import Floats
 
 Bools = npt.NDArray[np.bool_]
@@ -18,8 +18,8 @@ Bools = npt.NDArray[np.bool_]
 SLICE_STEP_M = 0.008
 SLICES_PER_SIDE = 7
 # How far the tips reach below the top of the slice; besides these, as deep as the gripper can go.
-DEPTHS_M = (0.009, 0.016, 0.025, 0.037, 0.052)
-LEAST_DEPTH_M = 0.006
+DEPTHS_M = (0.0045, 0.009, 0.016, 0.025, 0.037, 0.052)
+LEAST_DEPTH_M = 0.004
 DEPTH_APART_M = 0.003
 TABLE_CLEARANCE_M = 0.003
 PALM_CLEARANCE_M = 0.004
@@ -57,7 +57,7 @@ class Candidates:
 
     def at(self, rows: npt.NDArray[np.generic]) -> Candidates:
         """Return some of the rows, by a mask or by indices."""
-        return Candidates(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+        return Candidates(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def find(
@@ -89,10 +89,11 @@ def find(
         Of the slices, along the tool's x [m]; NaN where there is none.
 
     """
-    local = in_tool_axes(points, rotations)
-    middles = _middles(local, centre, rotations)
-    slices = cut(points, rotations, middles, thickness_m=gripper.finger_width_m)
-    tips, usable = _tips(local, slices, middles, rotations, gripper)
+    cloud = ToolCloud(points, rotations)
+    middles = _middles(cloud.points, centre, rotations)
+    slices = cloud.cut(middles, thickness_m=gripper.finger_width_m)
+    under_palm = cloud.cut(middles, thickness_m=gripper.palm_size_xyz_m[0])
+    tips, usable = _tips(slices, under_palm, middles, rotations, gripper)
     row, low, high = _intervals(slices, tips, usable, gripper)
     slice_, depth = row // tips.shape[1], row % tips.shape[1]
     room = _room(row, low, high)
@@ -129,16 +130,10 @@ def _middles(local: Singles, centre: Floats, rotations: Floats) -> Floats:
 
 
 def _tips(
-    local: Singles, slices: Slices, middles: Floats, rotations: Floats, gripper: Gripper
+    slices: Slices, under_palm: Slices, middles: Floats, rotations: Floats, gripper: Gripper
 ) -> tuple[Floats, Bools]:
     """Return tips' depths along z in each slice in order, and which to use, both (O * W, D)."""
-    rows = middles.size
-    owner = np.repeat(np.arange(rows), np.diff(slices.start))
-    top = smallest(slices.z, owner, rows).astype(np.float64)
-    under_palm = np.abs(local[:, None, :, 0] - middles[:, :, None]) <= (
-        gripper.palm_size_xyz_m[0] / 2
-    )
-    palm = np.where(under_palm, local[:, None, :, 2], np.inf).min(axis=2).ravel()
+    top, palm = slices.top(), under_palm.top()
     deepest = palm + gripper.finger_length_m - PALM_CLEARANCE_M
     deepest = np.minimum(deepest, _table_limit(rotations, middles, gripper).ravel())
     tips = np.concatenate([top[:, None] + DEPTHS_M, deepest[:, None]], axis=1)
@@ -164,30 +159,35 @@ def _intervals(
 ) -> tuple[Ints, Floats, Floats]:
     """Return row of `tips`, low and high [m] of each filled interval along y, in order."""
     depths = tips.shape[1]
-    rows = tips.size
-    owner = np.repeat(np.arange(len(tips)), np.diff(slices.start))
+    used = np.flatnonzero(usable.any(axis=1))
+    entry, owner = slices.entries(used)
+    y, z = slices.y[entry], slices.z[entry]
     # The first depth at which the fingers pass a point; it stays in their way at all deeper ones.
-    depth = (slices.z[:, None] > tips[owner]).sum(axis=1)
-    reached = depth < depths
+    depth = sum(z > tips[used, level].astype(np.float32)[owner] for level in range(depths - 1))
+    reached = z <= tips[used, -1].astype(np.float32)[owner]
     if not reached.any():
         return np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
-    origin = slices.y.min() - BIN_M
-    bins = int((slices.y.max() - origin) / BIN_M) + 2
-    column = ((slices.y[reached] - origin) / BIN_M).astype(np.int64)
-    filled = np.zeros((len(tips), depths, bins), bool)
-    filled[owner[reached], depth[reached], column] = True
+    origin = float(y.min()) - BIN_M
+    bins = int((y.max() - origin) / BIN_M) + 2
+    column = ((y - np.float32(origin)) / np.float32(BIN_M)).astype(np.int64)
+    filled = np.zeros((len(used), depths, bins), bool)
+    cell = (owner * depths + depth) * bins + column
+    filled.ravel()[cell[reached]] = True
     np.logical_or.accumulate(filled, axis=1, out=filled)
-    filled[~usable] = False
-    edges = np.diff(np.pad(filled.reshape(rows, bins), ((0, 0), (1, 1))).view(np.int8), axis=1)
-    row, begin = np.nonzero(edges == 1)
-    _, end = np.nonzero(edges == -1)
+    filled[~usable[used]] = False
+    padded = np.pad(filled.reshape(-1, bins), ((0, 0), (1, 1))).view(np.int8)
+    # Where an interval begins and ends; both in order of the rows.
+    edges = np.flatnonzero(np.diff(padded, axis=1))
+    row, begin = np.divmod(edges[::2], bins + 1)
+    end = edges[1::2] % (bins + 1)
     # Gaps that no finger fits into don't part an interval from the next.
     need = int(np.ceil((gripper.finger_thickness_m + 2 * FINGER_CLEARANCE_M) / BIN_M))
     parted = (np.diff(row, prepend=-1) != 0) | (begin - np.roll(end, 1) < 0)
     parted |= begin - np.roll(end, 1) >= need
     first = np.flatnonzero(parted)
     last = np.append(first[1:], len(row)) - 1
-    return row[first], origin + begin[first] * BIN_M, origin + end[last] * BIN_M
+    row = used[row[first] // depths] * depths + row[first] % depths
+    return row, origin + begin[first] * BIN_M, origin + end[last] * BIN_M
 
 
 def _room(row: Ints, low: Floats, high: Floats) -> Floats:

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
 from sam_grasping.core.gripper import Gripper
-from sam_grasping.core.ragged import Ints, expand, smallest
-from sam_grasping.core.slices import Slices, cut
+from sam_grasping.core.ragged import Ints, smallest
+from sam_grasping.core.slices import Slices, ToolCloud
 from sam_grasping.core.transform import Floats
 
 MARGIN_M = 0.002  # between the gripper and what was seen
@@ -37,6 +37,18 @@ class Jaws:
     y: Floats
     tip: Floats
     width: Floats
+
+    def at(self, rows: npt.NDArray[np.generic]) -> Jaws:
+        """Return some of the rows, by a mask or by indices."""
+        return Jaws(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def poses(self, rotations: Floats) -> Floats:
+        """Return them in the table frame, shape (C, 4, 4)."""
+        poses = np.tile(np.eye(4), (len(self.x), 1, 1))
+        poses[:, :3, :3] = rotations[self.orientation]
+        origin = np.stack([self.x, self.y, self.tip], axis=1)
+        poses[:, :3, 3] = np.einsum('cij,cj->ci', poses[:, :3, :3], origin)
+        return poses
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +99,9 @@ class Scene:
         self.gripper = gripper
         self.pre_grasp_m = pre_grasp_m
         width, palm = gripper.finger_width_m, gripper.palm_size_xyz_m[0]
-        self.beside = cut(obstacles, rotations, middles_x, thickness_m=width + 2 * MARGIN_M)
-        self.behind = cut(obstacles, rotations, middles_x, thickness_m=palm + 2 * MARGIN_M)
-        owner = np.repeat(np.arange(middles_x.size), np.diff(self.behind.start))
-        self.top = smallest(self.behind.z, owner, middles_x.size)
+        cloud = ToolCloud(obstacles, rotations)
+        self.beside = cloud.cut(middles_x, thickness_m=width + 2 * MARGIN_M)
+        self.behind = cloud.cut(middles_x, thickness_m=palm + 2 * MARGIN_M)
 
     def room(self, jaws: Jaws) -> Room:
         """Return how much room the scene leaves."""
@@ -114,7 +125,7 @@ class Scene:
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Return whether the palm is free at the grasp, and on its way (C,)."""
         _, palm_y, palm_z = self.gripper.palm_size_xyz_m
-        doubtful = np.flatnonzero(self.top[jaws.slice] <= back + MARGIN_M)
+        doubtful = np.flatnonzero(self.behind.top()[jaws.slice] <= back + MARGIN_M)
         low = back - palm_z
         entry, owner, off = _within(self.behind, jaws, doubtful, low - self.pre_grasp_m, back)
         hit = off <= palm_y / 2 + MARGIN_M
@@ -129,8 +140,7 @@ def _within(
     slices: Slices, jaws: Jaws, rows: Ints, low: Floats, high: Floats
 ) -> tuple[Ints, Ints, Floats]:
     """Return a slice's entries between two depths, their row, and |y| from the jaws' middle."""
-    where = jaws.slice[rows]
-    entry, owner = expand(slices.start[where], slices.start[where + 1])
+    entry, owner = slices.entries(jaws.slice[rows])
     z = slices.z[entry]
     inside = (z >= (low - MARGIN_M)[rows][owner]) & (z <= (high + MARGIN_M)[rows][owner])
     entry, owner = entry[inside], owner[inside]

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
+import numpy.typing as npt
 
 from sam_grasping.core.candidates import BIN_M, Candidates
 from sam_grasping.core.gripper import Gripper
 from sam_grasping.core.observation import Surface
-from sam_grasping.core.ragged import Ints, Numbers, expand, largest, smallest
+from sam_grasping.core.ragged import Ints, Numbers, largest, smallest
 from sam_grasping.core.slices import Slices
 from sam_grasping.core.transform import Floats
 
@@ -52,6 +53,10 @@ class Contacts:
     high_z: Floats
     length_x: Floats
 
+    def at(self, rows: npt.NDArray[np.generic]) -> Contacts:
+        """Return some of the rows, by a mask or by indices."""
+        return Contacts(*(getattr(self, field.name)[rows] for field in fields(self)))
+
     @property
     def width(self) -> Floats:
         """What the jaws close to, shape (C,) [m]."""
@@ -88,7 +93,7 @@ def touch(
 
     """
     rows = len(candidates)
-    entry, owner = expand(slices.start[candidates.slice], slices.start[candidates.slice + 1])
+    entry, owner = slices.entries(candidates.slice)
     y, z = slices.y[entry], slices.z[entry]
     tip = candidates.tip.astype(np.float32)[owner]
     low = (candidates.low - BIN_M / 2).astype(np.float32)[owner]

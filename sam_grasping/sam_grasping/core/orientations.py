@@ -12,7 +12,7 @@ YAW_STEP_RAD = np.radians(15.0)
 # Leaning about the jaw axis keeps the fingers on the same faces.
 LEANS_RAD = np.radians([0.0, -25.0, 25.0, -50.0, 50.0, -75.0, 75.0])
 # Tilting the jaw axis out of the horizontal follows walls that slope, as of a bowl.
-TILTS_RAD = np.radians([-25.0, 25.0])
+TILTS_RAD = np.radians([-20.0, 20.0, -40.0, 40.0])
 SAME_YAW_RAD = np.radians(4.0)
 UPRIGHT = 0.3  # |z| of the normal of a side face at most
 PEAK_RAD = np.radians(10.0)

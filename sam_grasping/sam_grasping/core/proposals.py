@@ -7,24 +7,26 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from sam_grasping.core import candidates as found
+from sam_grasping.core.candidates import BIN_M, FINGER_CLEARANCE_M, Candidates, find
 from sam_grasping.core.centre_of_mass import centre_of_mass
 from sam_grasping.core.collision import Jaws, Scene, above_table
-from sam_grasping.core.contacts import touch
+from sam_grasping.core.contacts import Contacts, touch
 from sam_grasping.core.gripper import Gripper
 from sam_grasping.core.observation import Observation, Surface
-from sam_grasping.core.orientations import rotations as orientations
+from sam_grasping.core.orientations import rotations
 from sam_grasping.core.planner_options import PlannerOptions
 from sam_grasping.core.score import describe, probability
+from sam_grasping.core.shadow import finger_blindness
+from sam_grasping.core.tally import Tally
 from sam_grasping.core.thinning import spread, thinned
 from sam_grasping.core.transform import Floats
 
-POINTS = 1200
+POINTS = 600  # of the object, seen, and as many unseen
 OBSTACLES = 1500
 OPEN_M = 0.012  # on each side beyond the width, where there is room
 LEAST_OPEN_M = 0.0015
+LEAST_WIDTH_M = 0.001
 LEAST_FACING = 0.7
 LEAST_HEIGHT_M = 0.001
 FAR_M = 0.09
@@ -56,22 +58,8 @@ class Proposals:
     rejections: Counter[str]
 
 
-class _Sieve:
-    """Which of the candidates are left, and why the others are not."""
-
-    def __init__(self, count: int) -> None:
-        self.alive = np.ones(count, bool)
-        self.rejections: Counter[str] = Counter()
-
-    def drop(self, cause: str, bad: npt.NDArray[np.bool_]) -> None:
-        bad = bad & self.alive
-        if bad.any():
-            self.rejections[cause] += int(bad.sum())
-            self.alive &= ~bad
-
-
 def propose(observation: Observation, gripper: Gripper, options: PlannerOptions) -> Proposals:
-    """Return all grasps that fit, unordered.
+    """Return all grasps that fit, in no order.
 
     Parameters
     ----------
@@ -80,50 +68,28 @@ def propose(observation: Observation, gripper: Gripper, options: PlannerOptions)
     options : PlannerOptions
 
     """
-    seen = thinned(observation.seen, POINTS // 2)
-    unseen = thinned(observation.unseen, POINTS // 2)
+    seen, unseen = thinned(observation.seen, POINTS), thinned(observation.unseen, POINTS)
     surface = Surface(
         np.concatenate([seen.points, unseen.points]),
         np.concatenate([seen.normals, unseen.normals]),
     )
     centre = centre_of_mass(np.concatenate([observation.seen.points, observation.unseen.points]))
-    turns, leans, outside = orientations(
+    turns, leans, outside = rotations(
         surface.points, surface.normals, cone_rad=options.approach_cone_rad
     )
-    tried, slices, middles = found.find(surface.points, turns, centre, gripper)
-    contacts = touch(tried, slices, surface, len(seen.points), turns, gripper)
-    sieve = _Sieve(len(tried))
-    sieve.rejections['outside_approach_cone'] = outside
-    width, facing = contacts.width, contacts.facing.min(axis=1)
-    with np.errstate(invalid='ignore'):
-        sieve.drop('no_opposite_face', ~(np.isfinite(width) & (width > 0.001)))
-        sieve.drop('too_wide', width + 2 * LEAST_OPEN_M > gripper.max_width_m)
-        sieve.drop('contact_slope', facing < LEAST_FACING)
-    own = centre @ turns
-    lever = own[tried.orientation]
-    lever[:, 0] -= tried.x
-    middle = np.stack(
-        [contacts.middle_x.mean(axis=1), contacts.middle_y, contacts.middle_z.mean(axis=1)],
-        axis=1,
+    rejections = Counter({'outside_approach_cone': outside})
+    candidates, slices, middles = find(surface.points, turns, centre, gripper)
+    candidates = _roughly_fit(candidates, centre @ turns, gripper, rejections)
+    contacts = touch(candidates, slices, surface, len(seen.points), turns, gripper)
+    candidates, contacts = _held(candidates, contacts, gripper, rejections)
+    jaws = Jaws(
+        candidates.orientation,
+        candidates.slice,
+        candidates.x,
+        contacts.middle_y,
+        candidates.tip,
+        contacts.width,
     )
-    with np.errstate(invalid='ignore'):
-        away = np.linalg.norm((lever - middle)[:, :2], axis=1)
-        sieve.drop('far_from_centre_of_mass', ~(away <= FAR_M))
-    rows = np.flatnonzero(sieve.alive)
-    tried, contacts, width, lever = (
-        tried.at(rows),
-        type(contacts)(*(getattr(contacts, n)[rows] for n in contacts.__dataclass_fields__)),
-        width[rows],
-        lever[rows],
-    )
-    jaws = Jaws(tried.orientation, tried.slice, tried.x, contacts.middle_y, tried.tip, width)
-    rest = _Sieve(len(rows))
-    most = np.minimum(OPEN_M, (gripper.max_width_m - width) / 2)
-    own_room = tried.room - gripper.finger_thickness_m - found.FINGER_CLEARANCE_M
-    rest.drop('collision_with_object', own_room < LEAST_OPEN_M)
-    opening = np.minimum(most, own_room)
-    height = above_table(jaws, turns, width + 2 * LEAST_OPEN_M, gripper)
-    rest.drop('collision_with_table', height < LEAST_HEIGHT_M)
     scene = Scene(
         observation.obstacles[spread(len(observation.obstacles), OBSTACLES)],
         turns,
@@ -132,31 +98,66 @@ def propose(observation: Observation, gripper: Gripper, options: PlannerOptions)
         pre_grasp_m=options.pre_grasp_m,
     )
     room = scene.room(jaws)
-    rest.drop('collision_with_scene', (room.at_grasp < LEAST_OPEN_M) | ~room.palm_at_grasp)
-    rest.drop('collision_on_approach', (room.on_approach < LEAST_OPEN_M) | ~room.palm_on_approach)
-    opening = np.minimum(opening, room.on_approach)
+    own_room = candidates.room - gripper.finger_thickness_m - FINGER_CLEARANCE_M
+    free = np.minimum(own_room, room.on_approach)
+    opening = np.minimum(np.minimum(OPEN_M, (gripper.max_width_m - jaws.width) / 2), free)
+    tally = Tally(len(candidates), rejections)
+    tally.reject(
+        'collision_with_table',
+        above_table(jaws, turns, jaws.width + 2 * opening, gripper) < LEAST_HEIGHT_M,
+    )
+    tally.reject('collision_with_scene', ~(room.at_grasp >= LEAST_OPEN_M) | ~room.palm_at_grasp)
+    tally.reject(
+        'collision_on_approach', ~(room.on_approach >= LEAST_OPEN_M) | ~room.palm_on_approach
+    )
+    rows = np.flatnonzero(tally.left)
+    jaws, contacts, opening, free = jaws.at(rows), contacts.at(rows), opening[rows], free[rows]
+    blind = finger_blindness(observation, jaws, turns, opening, gripper)
     features = describe(
         contacts,
-        centre=lever,
-        gravity=-turns[tried.orientation][:, 2],
-        tip=tried.tip,
-        lean=leans[tried.orientation],
-        room=np.minimum(np.minimum(own_room, room.on_approach), 1.0),
+        blind,
+        centre=(centre @ turns)[jaws.orientation],
+        gravity=-turns[jaws.orientation][:, 2],
+        tip=jaws.tip,
+        lean=leans[jaws.orientation],
+        room=np.minimum(free, 1.0),
         gripper=gripper,
     ).matrix()
-    keep = np.flatnonzero(rest.alive)
-    poses = np.tile(np.eye(4), (len(keep), 1, 1))
-    poses[:, :3, :3] = turns[tried.orientation[keep]]
-    poses[:, :3, 3] = np.einsum(
-        'cij,cj->ci',
-        poses[:, :3, :3],
-        np.stack([jaws.x, jaws.y, jaws.tip], axis=1)[keep],
-    )
     return Proposals(
-        poses,
-        width[keep],
-        width[keep] + 2 * opening[keep],
-        features[keep],
-        probability(features[keep]),
-        sieve.rejections + rest.rejections,
+        jaws.poses(turns),
+        jaws.width,
+        jaws.width + 2 * opening,
+        features,
+        probability(features),
+        rejections,
     )
+
+
+def _roughly_fit(
+    candidates: Candidates, centres: Floats, gripper: Gripper, rejections: Counter[str]
+) -> Candidates:
+    """Return the candidates that a first look does not rule out."""
+    tally = Tally(len(candidates), rejections)
+    width = candidates.high - candidates.low - 2 * BIN_M
+    tally.reject('too_wide', width > gripper.max_width_m)
+    room = candidates.room - gripper.finger_thickness_m - FINGER_CLEARANCE_M
+    tally.reject('collision_with_object', room < LEAST_OPEN_M)
+    off = centres[candidates.orientation]
+    beside = np.hypot(off[:, 0] - candidates.x, off[:, 1] - (candidates.low + candidates.high) / 2)
+    tally.reject('far_from_centre_of_mass', beside > FAR_M)
+    return candidates.at(tally.left)
+
+
+def _held(
+    candidates: Candidates,
+    contacts: Contacts,
+    gripper: Gripper,
+    rejections: Counter[str],
+) -> tuple[Candidates, Contacts]:
+    """Return the candidates whose contacts could hold."""
+    tally = Tally(len(candidates), rejections)
+    with np.errstate(invalid='ignore'):
+        tally.reject('no_opposite_face', ~(contacts.width > LEAST_WIDTH_M))
+        tally.reject('too_wide', contacts.width + 2 * LEAST_OPEN_M > gripper.max_width_m)
+        tally.reject('contact_slope', ~(contacts.facing.min(axis=1) >= LEAST_FACING))
+    return candidates.at(tally.left), contacts.at(tally.left)

@@ -10,7 +10,10 @@ import numpy as np
 from sam_grasping.core.contacts import Contacts
 from sam_grasping.core.gripper import Gripper
 from sam_grasping.core.score_constants import BIAS, WEIGHTS
+from sam_grasping.core.shadow import Blindness
 from sam_grasping.core.transform import Floats
+
+STEEP_RAD = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +26,8 @@ class Features:
         Of the steeper contact against the pad.
     slopes
         Of both contacts together.
+    steep
+        Of the steeper contact beyond what friction holds.
     offset
         Of the contacts against each other along the pads, beside the width.
     swing
@@ -51,11 +56,18 @@ class Features:
         Width, near what the gripper opens.
     thin
         Width, so little that it may be an error.
+    hidden
+        Share of the fingers' ends behind what stands before the object.
+    behind
+        Share of the fingers' ends behind the object.
+    inside
+        Share of the fingers' ends where the object may be, since the camera can't see there.
 
     """
 
     slope: Floats
     slopes: Floats
+    steep: Floats
     offset: Floats
     swing: Floats
     tip_over: Floats
@@ -70,6 +82,9 @@ class Features:
     tight: Floats
     wide: Floats
     thin: Floats
+    hidden: Floats
+    behind: Floats
+    inside: Floats
 
     def matrix(self) -> Floats:
         """Return all features, shape (C, F), in the order of `names`."""
@@ -83,6 +98,7 @@ def names() -> tuple[str, ...]:
 
 def describe(
     contacts: Contacts,
+    blind: Blindness,
     *,
     centre: Floats,
     gravity: Floats,
@@ -96,8 +112,9 @@ def describe(
     Parameters
     ----------
     contacts : Contacts
+    blind : Blindness
     centre : array of float64, shape (C, 3)
-        Centre of mass from the middle of the slice, in the axes of the tool [m].
+        Centre of mass in the axes of the tool [m].
     gravity : array of float64, shape (C, 3)
         Unit vector downwards in the axes of the tool.
     tip : array of float64, shape (C,)
@@ -123,6 +140,7 @@ def describe(
     return Features(
         slope=np.maximum(slopes.max(axis=1) - 0.15, 0.0),
         slopes=slopes.sum(axis=1),
+        steep=np.maximum(slopes.max(axis=1) - STEEP_RAD, 0.0) / 0.1,
         offset=np.arctan2(shift, np.maximum(width, 0.005)),
         swing=np.minimum(torque[:, 1], 0.1) / 0.03,
         tip_over=np.minimum(torque[:, 0] / np.maximum(overlap, 0.004), 10.0) / 5.0,
@@ -137,6 +155,9 @@ def describe(
         tight=np.maximum(0.0, 1.0 - room / 0.008),
         wide=np.maximum(0.0, (width - 0.06) / 0.02),
         thin=np.maximum(0.0, 1.0 - width / 0.015),
+        hidden=blind.hidden,
+        behind=blind.behind,
+        inside=blind.inside,
     )
 
 

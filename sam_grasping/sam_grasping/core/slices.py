@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sam_grasping.core.ragged import Ints
+from sam_grasping.core.ragged import Ints, expand
 from sam_grasping.core.transform import Floats
 
 Singles = npt.NDArray[np.float32]
@@ -20,13 +20,13 @@ class Slices:
 
     Parameters
     ----------
-    x, y, z : arrays of float32, shape (P,)
-        Of the points of all slices, in the axes of the tool about the table's origin [m]; x is
-        measured from the slice's middle.
-    point : array of int64, shape (P,)
+    x, y, z : arrays of float32, shape (O * N,)
+        Of the points in the axes of the tool of each orientation, about the table's origin [m];
+        those of an orientation are in the order of x.
+    point : array of int64, shape (O * N,)
         Index of each in the cloud.
-    start : array of int64, shape (O * W + 1,)
-        Where each slice begins in these.
+    start, stop : arrays of int64, shape (O * W,)
+        Where the points of each slice are in these.
 
     """
 
@@ -35,10 +35,25 @@ class Slices:
     z: Singles
     point: Ints
     start: Ints
+    stop: Ints
+
+    def entries(self, slices: Ints) -> tuple[Ints, Ints]:
+        """Return where the points of each of some slices are, and which of those each is of."""
+        return expand(self.start[slices], self.stop[slices])
+
+    def top(self) -> Floats:
+        """Return each slice's least z, where the palm comes from [m]; infinite: it is empty."""
+        filled = self.stop > self.start
+        top = np.full(len(self.start), np.inf)
+        # Each pair of a start and a stop is reduced; what is between the pairs is left out.
+        bounds = np.stack([self.start, self.stop], axis=1)[filled].ravel()
+        if len(bounds):
+            top[filled] = np.minimum.reduceat(np.append(self.z, np.float32(np.inf)), bounds)[::2]
+        return top
 
 
-def cut(points: Floats, rotations: Floats, middles_x: Floats, *, thickness_m: float) -> Slices:
-    """Cut a cloud into slices across the x axis of each orientation.
+class ToolCloud:
+    """A cloud in the axes of the tool, for many orientations.
 
     Parameters
     ----------
@@ -46,27 +61,34 @@ def cut(points: Floats, rotations: Floats, middles_x: Floats, *, thickness_m: fl
         In the table frame [m].
     rotations : array of float64, shape (O, 3, 3)
         From the tool frame to the table frame.
-    middles_x : array of float64, shape (O, W)
-        Where the slices are, along the tool's x [m]; NaN: an empty slice.
-    thickness_m : float
-        Of each slice [m].
 
     """
-    local = in_tool_axes(points, rotations)
-    middles = middles_x.astype(np.float32)
-    off = local[:, None, :, 0] - middles[:, :, None]
-    orientation, window, point = np.nonzero(np.abs(off) <= thickness_m / 2)
-    counts = np.bincount(orientation * middles.shape[1] + window, minlength=middles.size)
-    return Slices(
-        off[orientation, window, point],
-        local[orientation, point, 1],
-        local[orientation, point, 2],
-        point,
-        np.concatenate([[0], np.cumsum(counts)]),
-    )
 
+    def __init__(self, points: Floats, rotations: Floats) -> None:
+        local: Singles = points.astype(np.float32) @ rotations.astype(np.float32)
+        order = np.argsort(local[..., 0], axis=1)
+        self.points: Singles = np.take_along_axis(local, order[..., None], axis=1)
+        self._order = order.ravel()
+        self._axes: tuple[Singles, ...] = tuple(
+            np.ascontiguousarray(self.points[..., axis]) for axis in range(3)
+        )
 
-def in_tool_axes(points: Floats, rotations: Floats) -> Singles:
-    """Return points (N, 3) in the axes of every orientation (O, 3, 3), shape (O, N, 3)."""
-    local: Singles = points.astype(np.float32) @ rotations.astype(np.float32)
-    return local
+    def cut(self, middles_x: Floats, *, thickness_m: float) -> Slices:
+        """Cut the cloud across the x axis of each orientation.
+
+        Parameters
+        ----------
+        middles_x : array of float64, shape (O, W)
+            Where the slices are, along the tool's x [m]; NaN: an empty slice.
+        thickness_m : float
+            Of each slice [m].
+
+        """
+        x = self._axes[0]
+        first = np.arange(len(x))[:, None] * x.shape[1]
+        low = np.where(np.isnan(middles_x), np.inf, middles_x - thickness_m / 2)
+        high = np.where(np.isnan(middles_x), np.inf, middles_x + thickness_m / 2)
+        start = np.stack([np.searchsorted(row, at) for row, at in zip(x, low, strict=True)])
+        stop = np.stack([np.searchsorted(row, at) for row, at in zip(x, high, strict=True)])
+        x, y, z = (axis.ravel() for axis in self._axes)
+        return Slices(x, y, z, self._order, (start + first).ravel(), (stop + first).ravel())
