@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from traceback import format_exception
+
 import numpy as np
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
@@ -12,7 +14,6 @@ from sam_grasping.ros.camera_info_input import CameraInfoInput
 from sam_grasping.ros.continuous import Continuous
 from sam_grasping.ros.depth_input import DepthInput
 from sam_grasping.ros.diagnostics import Health, report
-from sam_grasping.ros.frames import Frames
 from sam_grasping.ros.objects_input import ObjectsInput
 from sam_grasping.ros.plan_service import Active, PlanService
 from sam_grasping.ros.planning import Planning
@@ -21,6 +22,7 @@ from sam_grasping.ros.targets import Targets
 from sam_segmentation.core.errors import SamError
 from sam_segmentation.core.worker import Worker
 from sam_segmentation.ros.answering import Answering
+from sam_segmentation.ros.frames import Frames
 from sam_segmentation.ros.managed_node import ManagedNode
 from sam_segmentation.ros.parameter import value
 from sam_segmentation.ros.run_node import run_node
@@ -161,9 +163,9 @@ class GraspNode(ManagedNode):
     def _on_stream_error(self, error: Exception) -> None:
         if not self.context.ok():
             return  # the process ends, and what a job in flight says of that is no news
-        self._continuous.error = str(error)
+        self._continuous.error = f'internal error, please report it: {error!r}'
         self.get_logger().error(
-            f'continuous planning failed: {error!r}', throttle_duration_sec=5.0
+            f'internal error:\n{"".join(format_exception(error))}', throttle_duration_sec=5.0
         )
 
 

@@ -20,9 +20,9 @@ from sam_grasping.core.planner import Planner
 from sam_grasping.core.transform import Floats, apply, inverse
 from sam_grasping.core.view import View
 from sam_grasping.ros import parameters
-from sam_grasping.ros.conversions import camera_from_msg
+from sam_grasping.ros.conversions import camera_from_msg, matrix_from_msg
 from sam_grasping.ros.depth_input import DepthFrame
-from sam_grasping.ros.frames import Frames
+from sam_segmentation.ros.frames import Frames
 from sam_segmentation.ros.parameter import value
 
 
@@ -121,7 +121,7 @@ class Planning:
         target = value(self._node, 'target_frame')
         if target and target != header.frame_id:
             timeout_s = value(self._node, 'tf_timeout_s')
-            tf = self._frames.transform(target, depth.header, timeout_s=timeout_s)
+            tf = matrix_from_msg(self._frames.lookup(target, depth.header, timeout_s=timeout_s))
             header.frame_id = target
         table = parameters.table_plane(self._node)
         if table is not None:

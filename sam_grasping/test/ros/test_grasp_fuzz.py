@@ -135,10 +135,15 @@ def odd_request(rng):
 
 
 @pytest.fixture(scope='module')
-def camera(module_ros):
-    """A node that does what it can, and all that it publishes."""
-    module_ros.start_node(NODE, depth_timeout_s=0.0, tf_timeout_s=0.0, continuous=True)
+def camera(module_ros, tmp_path_factory):
+    """A node that does what it can, and all that it publishes and logs."""
+    log = tmp_path_factory.mktemp('fuzz') / 'log'
+    with log.open('w') as stderr:
+        module_ros.start_node(
+            NODE, stderr=stderr, depth_timeout_s=0.0, tf_timeout_s=0.0, continuous=True
+        )
     camera = TabletopCamera(module_ros)
+    camera.log = log
     camera.heard = [
         module_ros.listen(kind, f'/sam_grasping/{topic}')
         for kind, topic in (
@@ -173,6 +178,7 @@ def test_whatever_is_sent_the_node_answers_and_lives_on(camera):
         assert answer.message, seed
         assert answer.success == bool(answer.grasps.grasps), (seed, answer)
         assert 'internal error' not in answer.message, (seed, answer.message)
+        assert 'internal error' not in camera.log.read_text(), seed
         answers.append(answer)
         for messages in camera.heard:
             for message in messages:

@@ -71,7 +71,7 @@ def move(robot, header, tf=TF_WORLD_CAMERA):
 def test_a_transform_that_is_missing_is_told_of_with_the_remedy(robot):
     robot.send()
     message = robot.plan().message
-    assert "TF from 'optical' to 'base' (target_frame) is not known" in message
+    assert "TF from 'optical' to 'base' is not known at " in message
     assert 'robot_state_publisher' in message
 
 

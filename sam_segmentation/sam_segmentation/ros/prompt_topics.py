@@ -9,12 +9,15 @@ from threading import Lock
 from typing import Any
 
 from geometry_msgs.msg import Point, PointStamped
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from sam_segmentation.core.camera import project
+from sam_segmentation.core.camera import moved, project
 from sam_segmentation.core.engine import Engine
 from sam_segmentation.core.errors import PromptError, SamError
 from sam_segmentation.core.frame_ring import FrameRing
@@ -24,7 +27,11 @@ from sam_segmentation.core.tracking_requests import NewObject, add
 from sam_segmentation.core.tracking_session import View
 from sam_segmentation.core.worker import Steps
 from sam_segmentation.ros.conversions import box_from_msg, stamp_to_ns
+from sam_segmentation.ros.frames import FrameError, Frames
 from sam_segmentation.ros.parameter import value
+
+# How much later than an image TF may come [s].
+TF_WAIT_S = 0.2
 
 
 class PromptTopics:
@@ -56,6 +63,8 @@ class PromptTopics:
         self._active = active
         self._on_change = on_change
         self._camera_info: CameraInfo | None = None
+        self._frames = Frames(node)
+        self._clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._lock = Lock()
         self._detecting = False
         self._waiting: Detection2DArray | None = None
@@ -69,6 +78,7 @@ class PromptTopics:
 
     def close(self) -> None:
         """End the topics."""
+        self._frames.close()
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
@@ -76,21 +86,40 @@ class PromptTopics:
         self._add_at(lambda: (msg.x, msg.y))
 
     def _on_clicked_point(self, msg: PointStamped) -> None:
+        try:
+            pixel = self._pixel_of(msg)
+        except FrameError:
+            # TF often comes later than the image: once more, soon. A clock that stands still,
+            # as a simulated one may, must not keep it from being told of.
+            timer: Timer = self._node.create_timer(
+                TF_WAIT_S, lambda: self._try_again(timer, msg), clock=self._clock
+            )
+        except SamError as error:
+            self._refuse(error)
+        else:
+            self._add_at(lambda: pixel)
+
+    def _try_again(self, timer: Timer, msg: PointStamped) -> None:
+        self._node.destroy_timer(timer)
         self._add_at(lambda: self._pixel_of(msg))
 
     def _pixel_of(self, msg: PointStamped) -> tuple[float, float]:
+        """Return where a point lies in the newest image, whose time TF is asked for."""
         info = self._camera_info
         if info is None:
             raise PromptError(
                 'a point in metres was clicked, but no camera_info has arrived; remap '
                 "~/camera_info to the camera's"
             )
-        if msg.header.frame_id != info.header.frame_id:
-            raise PromptError(
-                f'the clicked point is in frame {msg.header.frame_id!r}, the camera in '
-                f"{info.header.frame_id!r}; set RViz's fixed frame to the camera's"
-            )
         point = (msg.point.x, msg.point.y, msg.point.z)
+        camera = info.header.frame_id
+        if msg.header.frame_id != camera:
+            _, ring = self._active()
+            # The point stands still in its own frame, whenever it was clicked.
+            source = Header(frame_id=msg.header.frame_id, stamp=ring.newest().header.stamp)
+            tf = self._frames.lookup(camera, source)
+            t, q = tf.translation, tf.rotation
+            point = moved(point, (t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
         return project(point, info.k, info.d, distortion_model=info.distortion_model)
 
     def _add_at(self, pixel: Callable[[], tuple[float, float]]) -> None:

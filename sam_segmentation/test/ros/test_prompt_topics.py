@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from drawing import click
-from geometry_msgs.msg import Point, PointStamped
+from geometry_msgs.msg import Point, PointStamped, TransformStamped
 from running_node import Tracking, diagnosis
 from sensor_msgs.msg import CameraInfo
+from tf2_ros import TransformBroadcaster
 from toy_tracker import BLUE, GREEN, RED, frame
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
@@ -82,25 +83,67 @@ def test_every_click_adds_an_object_on_the_newest_image(tracking):
     assert objects[1].box == box_to_msg((29.5, 19.5, 37.5, 27.5))
 
 
-def test_a_point_clicked_in_metres_is_projected(tracking):
+@pytest.fixture
+def optical(tracking):
+    """A publisher of camera_info, and its message."""
     info = CameraInfo(k=[100.0, 0.0, 32.0, 0.0, 100.0, 22.0, 0.0, 0.0, 1.0])
     info.header.frame_id = 'optical'
-    infos = tracking.ros.node.create_publisher(CameraInfo, '/sam/camera_info', 5)
-    point = PointStamped()
-    point.header.frame_id = 'map'
-    point.point.z = 2.0
+    publisher = tracking.ros.node.create_publisher(CameraInfo, '/sam/camera_info', 5)
+    return lambda: publisher.publish(info)
 
-    def send():
-        infos.publish(info)
-        tracking.points.publish(point)
+
+def clicked(frame_id, x=0.0, y=0.0, z=0.0):
+    point = PointStamped()
+    point.header.frame_id = frame_id
+    point.point.x, point.point.y, point.point.z = x, y, z
+    return point
+
+
+def test_a_point_clicked_in_metres_is_projected(tracking, optical):
+    def clicked_in_front():
+        optical()
+        tracking.points.publish(clicked('optical', z=-1.0))
         tracking.camera.send()
 
-    diagnosis(tracking.ros, "frame 'map'", DiagnosticStatus.WARN, meanwhile=send)
-    assert tracking.ids == []
-    point.header.frame_id = 'optical'
-    tracking.points.publish(point)
+    diagnosis(tracking.ros, 'not in front of the camera', meanwhile=clicked_in_front)
+    tracking.points.publish(clicked('optical', z=2.0))
     [obj] = published(tracking, [''])
     assert obj.box == box_to_msg((29.5, 19.5, 37.5, 27.5))
+
+
+def test_a_point_clicked_in_another_frame_is_taken_to_the_camera_by_tf(tracking, optical):
+    def send():
+        optical()
+        tracking.points.publish(clicked('map', x=1.0, z=5.0))
+        tracking.camera.send()
+
+    diagnosis(
+        tracking.ros, "TF from 'map' to 'optical' is not known", DiagnosticStatus.WARN,
+        meanwhile=send,
+    )  # fmt: skip
+    assert tracking.ids == []
+    # The camera looks along the map's x axis, from beside the point: its z is the map's x, its x
+    # the map's -y, its y the map's -z.
+    tf = TransformStamped(child_frame_id='optical')
+    tf.header.frame_id = 'map'
+    place, turn = tf.transform.translation, tf.transform.rotation
+    place.x, place.z = -1.0, 5.0
+    turn.x, turn.y, turn.z, turn.w = -0.5, 0.5, -0.5, 0.5
+    broadcaster = TransformBroadcaster(tracking.ros.node)
+    picture_header = tracking.send()
+    # TF comes after the click, and is that of the image's time.
+    tracking.points.publish(clicked('map', x=1.0, z=5.0))
+    tf.header.stamp = picture_header.stamp
+    broadcaster.sendTransform(tf)
+
+    def added():
+        tracking.points.publish(clicked('map', x=1.0, z=5.0))
+        broadcaster.sendTransform(tf)
+        return tracking.ids
+
+    tracking.ros.until(added, 'the object at the point')
+    objects = tracking.show().objects
+    assert objects[0].box == box_to_msg((29.5, 19.5, 37.5, 27.5))
 
 
 def test_a_detection_adds_an_object_or_names_one_that_is_tracked(tracking):
