@@ -15,7 +15,8 @@ from sam_simulation.core.simulation import Simulation, angle_rad
 from sam_simulation.core.tabletop import Tabletop
 from sam_simulation.core.verdict import Verdict
 
-LIFT_M, UP_M = 0.18, 0.15
+# A bowl that is lifted by its rim hangs down, its middle several centimetres lower.
+LIFT_M, UP_M = 0.18, 0.10
 # Resting: so little motion in so long; it is waited for at most so long.
 _REST_M, _REST_RAD, _REST_S, _MAX_SETTLING_S = 0.0005, 0.005, 0.24, 4.0
 # What moved or turned farther while it came to rest has fallen.
@@ -88,7 +89,8 @@ class Judge:
         """Return how a grasp of an object ends.
 
         The open gripper goes straight from `pre_grasp` to `pose`, closes, rises 18 cm and holds.
-        It succeeds if the object is then at least 15 cm above its rest, with both fingers on it.
+        It succeeds if the object's centre of mass is then at least 10 cm above its rest, with both
+        fingers on the object.
 
         Parameters
         ----------

@@ -77,8 +77,9 @@ def test_a_grasp_through_the_table_is_blocked(judge):
     assert verdict.touched
 
 
-def test_a_palm_on_the_object_fails_strict_trials_only(judge):
-    grasp = down(0, 0, BLOCK_M[2] - 0.0605)
+def test_a_palm_on_the_object_fails_strict_trials_only():
+    judge = Judge(scene_of(block(size=(0.04, 0.05, 0.08))))
+    grasp = down(0, 0, 0.08 - 0.0605)
     usual, strict = judge.try_grasp(grasp, 1), judge.try_grasp(grasp, 1, strict=True)
     assert (usual.cause, usual.touched, usual.strict_success) == ('held', True, False)
     assert (strict.cause, strict.success) == ('contact_on_approach', False)
@@ -88,8 +89,9 @@ def test_a_palm_on_the_object_fails_strict_trials_only(judge):
     ('opening_m', 'above_palm_m', 'touches'),
     [(0.052, 0.002, False), (0.048, 0.002, True), (0.052, -0.002, True)],
 )
-def test_the_gripper_has_the_measures_that_it_says(judge, opening_m, above_palm_m, touches):
-    tip = BLOCK_M[2] - Gripper().finger_length_m + above_palm_m
+def test_the_gripper_has_the_measures_that_it_says(opening_m, above_palm_m, touches):
+    judge = Judge(scene_of(block(size=(0.04, 0.05, 0.08))))
+    tip = 0.08 - Gripper().finger_length_m + above_palm_m
     verdict = judge.try_grasp(down(0, 0, tip, opening_m=opening_m), 1, strict=True)
     assert verdict.touched == touches
 
