@@ -22,6 +22,8 @@ MARGIN = 3
 SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1))
 # Nearer than this to what is seen, and facing as it does, a wall is what is seen [m].
 SAME_M = 0.005
+REACH = 0.25
+NEIGHBOURS, SMOOTH_M = 16, 0.0075
 
 
 def complete(
@@ -51,7 +53,8 @@ def complete(
         outward = -np.stack(
             [slope_x[level, row + dy, column + dx], slope_y[level, row + dy, column + dx]], axis=1
         )
-        cell = np.stack([column, row], axis=1) + corner + 0.5
+        # The pixels that fill a cell reach some way into it.
+        cell = np.stack([column + REACH * dx, row + REACH * dy], axis=1) + corner + 0.5
         walls.append(np.column_stack([cell * VOXEL_M, (level + 0.5) * VOXEL_M]))
         normals.append(outward / (np.linalg.norm(outward, axis=1, keepdims=True) + 1e-12))
     wall, normal = np.concatenate(walls), np.concatenate(normals)
@@ -86,8 +89,24 @@ def _unlike(walls: Floats, normals: Floats, seen: Surface) -> Surface:
     both = np.concatenate(parts)
     points, normals = both[:, :3], both[:, 3:]
     normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
+    points = _smoothed(points, normals)
     distance, nearest = cKDTree(seen.points).query(points, distance_upper_bound=SAME_M)
     found = np.isfinite(distance)
     alike = (seen.normals[np.where(found, nearest, 0)] * normals).sum(axis=1) > 0.5
     new = ~(found & alike)
     return Surface(points[new], normals[new])
+
+
+def _smoothed(walls: Floats, normals: Floats) -> Floats:
+    """Return the walls without the stairs of their cells: each at the mean of those beside it."""
+    distance, index = cKDTree(walls).query(
+        walls, k=min(NEIGHBOURS, len(walls)), distance_upper_bound=SMOOTH_M
+    )
+    distance, index = distance.reshape(len(walls), -1), index.reshape(len(walls), -1)
+    found = np.isfinite(distance)
+    index = np.where(found, index, 0)
+    found &= np.einsum('nki,ni->nk', normals[index], normals) > 0.7
+    ahead = np.einsum('nki,ni->nk', walls[index] - walls[:, None], normals)
+    shift = (ahead * found).sum(axis=1) / np.maximum(found.sum(axis=1), 1)
+    smoothed: Floats = walls + shift[:, None] * normals
+    return smoothed

@@ -14,8 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 Mask = npt.NDArray[np.bool_]
+Singles = npt.NDArray[np.float32]
 # More than the curvature of graspable things, less than a jump that matters [m].
 JUMP_M = 0.006
+# Depth per width of a pixel on the most slanted surface that counts as one. An even step over
+# three pixels bends nowhere, but it is steeper.
+STEEP = 8.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +45,12 @@ class Smoothness:
         return _either_side(self.along_x) & _either_side(self.along_y.T).T
 
 
-def smoothness(depth_m: npt.NDArray[np.float32]) -> Smoothness:
-    """Return where a depth image (H, W) [m] does not jump."""
+def smoothness(depth_m: npt.NDArray[np.float32], focal_px: float) -> Smoothness:
+    """Return where a depth image (H, W) [m] of this focal length [px] does not jump."""
     inverse = 1 / depth_m
-    limit = JUMP_M * inverse * inverse
-    return Smoothness(_smooth(inverse, limit), _smooth(inverse.T, limit.T).T)
+    bend = JUMP_M * inverse * inverse
+    slope = bend + (2 * STEEP / focal_px) * inverse
+    return Smoothness(_smooth(inverse, bend, slope), _smooth(inverse.T, bend.T, slope.T).T)
 
 
 def bodies(kept: Mask, smooth: Smoothness) -> tuple[int, npt.NDArray[np.int32]]:
@@ -74,12 +79,12 @@ def bodies(kept: Mask, smooth: Smoothness) -> tuple[int, npt.NDArray[np.int32]]:
     return count - 1, np.asarray(labels[::2, ::2], np.int32)
 
 
-def _smooth(inverse: npt.NDArray[np.float32], limit: npt.NDArray[np.float32]) -> Mask:
+def _smooth(inverse: Singles, most_bend: Singles, most_slope: Singles) -> Mask:
     result = np.zeros(inverse.shape, bool)
-    bend = inverse[:, :-2] + inverse[:, 2:]
-    bend -= 2 * inverse[:, 1:-1]
+    before, after = inverse[:, :-2], inverse[:, 2:]
+    bend = np.abs(before + after - 2 * inverse[:, 1:-1])
     # NaN is not below anything: no reading, no surface.
-    np.less(np.abs(bend, out=bend), limit[:, 1:-1], out=result[:, 1:-1])
+    result[:, 1:-1] = (bend < most_bend[:, 1:-1]) & (np.abs(after - before) < most_slope[:, 1:-1])
     return result
 
 

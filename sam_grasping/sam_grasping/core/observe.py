@@ -20,13 +20,15 @@ from sam_grasping.core.plane import Plane
 from sam_grasping.core.plane_fit import MIN_AREA_M2, REMEDY, find_table, table_area_m2
 from sam_grasping.core.transform import Floats, apply, inverse
 from sam_grasping.core.view import View
-from sam_grasping.core.voxels import VOXEL_M, voxel_means
+from sam_grasping.core.voxels import VOXEL_M, voxel_means, without_specks
 
 MIN_POINTS = 30
 # Lower than this is the table, as far as depth can tell [m].
 TABLE_M = 0.004
 # Pixels that the table is looked for in.
 TABLE_SAMPLES = 5000
+# Fewer points than this, alone, are a sensor's fancy and no obstacle.
+SPECK = 3
 # How far before the grasp an approach begins, at most, that obstacles are kept for [m].
 APPROACH_M = 0.1
 # Further behind what is measured than this is out of sight [m].
@@ -61,7 +63,7 @@ def observe(view: View, gripper: Gripper) -> Observation:
             f'none of the {int(near.mask.sum())} pixels of the mask has depth; the object may be '
             'transparent, shiny, or too close to the camera'
         )
-    smooth = smoothness(near.depth_m)
+    smooth = smoothness(near.depth_m, view.camera.fx)
     on_surface = smooth.on_surface & measured
     plane = view.plane or _table(near, on_surface)
     if plane.offset_m <= 0:
@@ -180,4 +182,5 @@ def _obstacles(
     low, high = obj[:, :2].min(axis=0) - reach_m, obj[:, :2].max(axis=0) + reach_m
     points = points[((points[:, :2] >= low) & (points[:, :2] <= high)).all(axis=1)]
     points = points[outside_footprint(points, obj)]
+    points = without_specks(points, at_least=SPECK, voxel_m=4 * VOXEL_M)
     return voxel_means(points, points)

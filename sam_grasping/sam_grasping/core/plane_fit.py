@@ -13,7 +13,7 @@ from sam_grasping.core.transform import Floats
 HYPOTHESES = 240
 SAMPLES = 1500
 MIN_SAMPLES = 60
-INLIER_M = 0.006
+INLIER_M, MIN_INLIER_M = 0.006, 0.0015
 # A smaller patch is a thing's face, not a table [m^2].
 MIN_AREA_M2 = 0.003
 # The object may seem to reach this far into the table, and this share of it further.
@@ -24,8 +24,9 @@ FLOAT_M, FLOAT_SHARE = 0.03, 0.5
 MAX_FLOAT_M = 0.2
 # Only what is this near to the object's middle tells about its table [m].
 NEAR_M = 0.35
-# So does one that faces the bottom of the image, such as a wall that the object touches.
-DOWN_Y, DOWN_SHARE = 0.1, 0.2
+# So does one that faces the bottom of the image, such as a wall that the object touches: fully for
+# the first y of its normal, by the share for the second.
+FACING_Y, FACING_SHARE = (-0.3, 0.1), (1.0, 0.2)
 REMEDY = 'give the parameter table_plane, or a view that shows more of the table'
 
 
@@ -66,7 +67,7 @@ def find_table(points: Floats, pixel: npt.NDArray[np.int64], obj: Floats) -> Pla
     # z^3 over the plane's distance from the camera. So a wall does not win by facing the camera.
     areas = (some[:, 2] ** 3) @ near / offsets
     stands = np.maximum(np.exp(-np.maximum(foot, 0) / FLOAT_M), FLOAT_SHARE)
-    rank = areas * stands * np.where(normals[:, 1] > DOWN_Y, DOWN_SHARE, 1.0)
+    rank = areas * stands * np.interp(normals[:, 1], FACING_Y, FACING_SHARE)
     if not len(rank):
         raise NoTableError(f'no plane round the object is just below it; {REMEDY}')
     best = int(rank.argmax())
@@ -111,8 +112,12 @@ def _hypotheses(
 
 
 def _refined(points: Floats, plane: Plane) -> Plane:
-    for _ in range(3):
-        inliers = points[np.abs(plane.height_m(points)) < INLIER_M]
+    limit_m = INLIER_M
+    for _ in range(4):
+        away = np.abs(plane.height_m(points))
+        inliers = points[away < limit_m]
+        # The feet of what stands there are no table: keep to what the noise explains.
+        limit_m = min(INLIER_M, max(MIN_INLIER_M, 4.5 * float(np.median(away[away < limit_m]))))
         centre = inliers.mean(axis=0)
         deviation = inliers - centre
         normal = np.linalg.eigh(deviation.T @ deviation)[1][:, 0]
