@@ -15,6 +15,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from tf2_ros import TransformBroadcaster
 
 from sam_interfaces.msg import ObjectMaskArray
 from sam_segmentation.core.errors import SamError
@@ -31,6 +32,8 @@ PNG_LEVEL = 3  # fast rather than small
 
 class CameraNode(Node):
     """Publishes what somebody subscribes to, at `rate_hz`; all of a frame shares one header.
+
+    Where the camera is in the world is on /tf with each frame.
 
     Raises
     ------
@@ -67,6 +70,7 @@ class CameraNode(Node):
         )
         scene = self._showing.scene
         self._renderer = Renderer(scene, size_wh, fine=fine)
+        self._broadcaster = TransformBroadcaster(self)
         self._start_ns = self.get_clock().now().nanoseconds
         jpeg = partial(convert.color_to_compressed, jpeg_quality=quality)
         png = partial(convert.depth_to_compressed, png_level=PNG_LEVEL)
@@ -112,15 +116,18 @@ class CameraNode(Node):
         return publisher, make
 
     def _publish_frame(self) -> None:
-        wanted = [output for output in self._outputs if output[0].get_subscription_count()]
-        if not wanted:
-            return
         stamp_ns = self.get_clock().now().nanoseconds
         time_s = (stamp_ns - self._start_ns) / convert.NANOSECONDS
         pose = self._showing.camera(time_s if self._moving else 0.0)
+        header = convert.make_header(stamp_ns)
+        # Before the images, so that it is known when they come; without them, too: it costs
+        # nothing, and who looks at the first image needs the time before.
+        self._broadcaster.sendTransform(convert.pose_to_transform(pose, header))
+        wanted = [output for output in self._outputs if output[0].get_subscription_count()]
+        if not wanted:
+            return
         motions = self._showing.motions(time_s)
         frame = self._renderer.render(pose, time_s=time_s, motions=motions)
-        header = convert.make_header(stamp_ns)
         for publisher, make in wanted:
             publisher.publish(make(frame, header))
 

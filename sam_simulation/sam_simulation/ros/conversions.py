@@ -10,16 +10,20 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import TransformStamped
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from sam_interfaces.msg import ObjectMask, ObjectMaskArray
 from sam_segmentation.core.masks import mask_to_box
 from sam_segmentation.ros.conversions import array_to_image, box_to_msg
+from sam_simulation.core.camera import Pose
 from sam_simulation.core.rgbd_frame import RgbdFrame
 from sam_simulation.core.tabletop import Tabletop
 
 FRAME_ID = 'camera_color_optical_frame'
+WORLD = 'world'
 NANOSECONDS = 1_000_000_000
 # image_transport's compressed_depth_image_transport puts a header before the PNG: an int32 for the
 # format (0: not specified) and two float32 that only 32FC1 needs.
@@ -30,6 +34,18 @@ def make_header(stamp_ns: int) -> Header:
     """Return the header that all messages of one frame share."""
     sec, nanosec = divmod(stamp_ns, NANOSECONDS)
     return Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=FRAME_ID)
+
+
+def pose_to_transform(tf_world_camera: Pose, header: Header) -> TransformStamped:
+    """Return where the camera is, from a pose (4, 4), at a header's time."""
+    msg = TransformStamped(
+        header=Header(stamp=header.stamp, frame_id=WORLD), child_frame_id=header.frame_id
+    )
+    place, turn = msg.transform.translation, msg.transform.rotation
+    place.x, place.y, place.z = map(float, tf_world_camera[:3, 3])
+    quaternion = Rotation.from_matrix(tf_world_camera[:3, :3]).as_quat()
+    turn.x, turn.y, turn.z, turn.w = map(float, quaternion)
+    return msg
 
 
 def color_to_msg(frame: RgbdFrame, header: Header) -> Image:

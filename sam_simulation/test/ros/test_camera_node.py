@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 import pytest
 import rclpy
+import tf2_ros
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from sam_interfaces.msg import ObjectMaskArray
@@ -80,6 +82,23 @@ def test_things_move_in_a_video_before_a_camera_that_stands(ros):
     )
     camera.send_signal(signal.SIGINT)
     assert camera.wait(10) == 0
+
+
+def test_where_the_camera_is_in_the_world_is_on_tf_with_each_frame(ros):
+    infos = ros.listen(CameraInfo, '/camera/color/camera_info', qos_profile_sensor_data)
+    buffer = tf2_ros.Buffer()
+    tf2_ros.TransformListener(buffer, ros.node)
+    ros.start_node(NODE, width=160, height=120, rate_hz=10.0, seed=5)
+    ros.until(lambda: len(infos) > 3, 'some frames')
+    stamp = Time.from_msg(infos[2].header.stamp)
+    frame = infos[2].header.frame_id
+    ros.until(lambda: buffer.can_transform('world', frame, stamp), 'the transform of a frame')
+    place = buffer.lookup_transform('world', frame, stamp).transform.translation
+    # It looks at the middle of the table, from above and beside.
+    centre = buffer.lookup_transform(frame, 'world', stamp).transform.translation
+    assert place.z > 0.2
+    assert abs(centre.x) < 0.2 * centre.z
+    assert abs(centre.y) < 0.3 * centre.z
 
 
 def label_image(truth):
