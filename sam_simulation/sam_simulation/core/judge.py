@@ -22,7 +22,7 @@ _REST_M, _REST_RAD, _REST_S, _MAX_SETTLING_S = 0.0005, 0.005, 0.24, 4.0
 # What moved or turned farther while it came to rest has fallen.
 _FALLEN_M, _FALLEN_RAD = 0.03, np.radians(20.0)
 _SPEED_M_PER_S = 0.25  # on average
-_MIN_MOVE_S, _ARRIVE_S, _CLOSE_S, _HOLD_S = 0.2, 0.1, 0.4, 0.25
+_MIN_MOVE_S, _ARRIVE_S, _CLOSE_S, _HOLD_S, _LOOK_S = 0.2, 0.1, 0.35, 0.2, 0.05
 # The gripper is blocked if it is farther from where it was sent.
 _BLOCKED_M, _BLOCKED_RAD = 0.005, np.radians(4.0)
 
@@ -127,13 +127,17 @@ class Judge:
         if shift > _BLOCKED_M or turn > _BLOCKED_RAD:
             return self._verdict('blocked', object_id, touched)
         simulation.close(_CLOSE_S)
-        if not simulation.fingers_on(object_id):
+        if not simulation.fingers_on(object_id, _LOOK_S):
             return self._verdict('missed', object_id, touched)
         lifted = grasp.pose.copy()
         lifted[2, 3] += LIFT_M
         simulation.follow(grasp.pose, lifted, LIFT_M / _SPEED_M_PER_S)
         simulation.let_go_by(_HOLD_S)
-        return self._verdict('', object_id, touched)
+        fingers = simulation.fingers_on(object_id, _LOOK_S)
+        index = self._ids.index(object_id)
+        up = simulation.centres()[index, 2] - self._rest[index, 2] >= UP_M
+        cause = ('slipped', 'one_finger', 'held')[fingers] if up else 'slipped'
+        return self._verdict(cause, object_id, touched)
 
     def _settle(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         """Wait until the objects rest; return which do, shape (N,), and let trials begin there."""
@@ -157,19 +161,15 @@ class Judge:
         return np.asarray(resting)
 
     def _verdict(self, cause: str, object_id: int, touched: bool) -> Verdict:
-        """Return how a trial ends now; without a cause, by where the object and fingers are."""
+        """Return how a trial ends now."""
         centres = self._simulation.centres()
         shifts = np.linalg.norm(centres - self._rest, axis=1)
         index = self._ids.index(object_id)
-        lifted = float(centres[index, 2] - self._rest[index, 2])
-        if not cause:
-            fingers = self._simulation.fingers_on(object_id)
-            cause = 'slipped' if lifted < UP_M else ('slipped', 'one_finger', 'held')[fingers]
         return Verdict(
             success=cause == 'held',
             cause=cause,
             touched=touched,
-            lifted_m=lifted,
+            lifted_m=float(centres[index, 2] - self._rest[index, 2]),
             moved_m={
                 other: float(shift)
                 for other, shift in zip(self._ids, shifts, strict=True)

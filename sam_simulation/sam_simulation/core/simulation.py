@@ -94,12 +94,18 @@ class Simulation:
         self._data.ctrl[:] = -0.01  # beyond closed, so that the force stays where it is full
         self.let_go_by(seconds)
 
-    def fingers_on(self, object_id: int) -> int:
-        """Return how many fingers touch an object [0-2]."""
-        pairs = self._data.contact.geom
-        objects = self._physics.object_of_geom[pairs]
-        fingers = self._physics.finger_of_geom[pairs][(objects == object_id).any(axis=1)]
-        return len(set(fingers.ravel().tolist()) - {0})
+    def fingers_on(self, object_id: int, seconds: float) -> int:
+        """Let time pass, and return how many fingers touch an object in it [0-2].
+
+        Stiff contacts chatter, so that at a single moment one may be missing.
+        """
+        fingers: set[int] = set()
+        for _ in range(_steps(seconds)):
+            self._mujoco.mj_step(self._model, self._data)
+            pairs = self._data.contact.geom
+            mine = (self._physics.object_of_geom[pairs] == object_id).any(axis=1)
+            fingers.update(self._physics.finger_of_geom[pairs[mine]].ravel().tolist())
+        return len(fingers - {0})
 
     def astray(self, tf_world_tool: Floats) -> tuple[float, float]:
         """Return how far the gripper is from a pose [m, rad]."""
