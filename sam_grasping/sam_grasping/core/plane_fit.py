@@ -22,6 +22,7 @@ SINK_M, SINK_SHARE = 0.008, 0.05
 # not below a share, since something in front may hide that part.
 FLOAT_M, FLOAT_SHARE = 0.03, 0.5
 MAX_FLOAT_M = 0.2
+SLANT = 0.3
 # Only what is this near to the object's middle tells about its table [m].
 NEAR_M = 0.35
 # So does one that faces the bottom of the image, such as a wall that the object touches: fully for
@@ -65,7 +66,8 @@ def find_table(points: Floats, pixel: npt.NDArray[np.int64], obj: Floats) -> Pla
     near = np.abs(some @ normals.T + offsets) < INLIER_M
     # A pixel shows more of a surface that is far or slanted; its share of the area of a plane is
     # z^3 over the plane's distance from the camera. So a wall does not win by facing the camera.
-    areas = (some[:, 2] ** 3) @ near / offsets
+    # Seen at a slant, a plane collects what only crosses it, so that the gain has an end.
+    areas = (some[:, 2] ** 3) @ near / np.maximum(offsets, SLANT * np.median(some[:, 2]))
     stands = np.maximum(np.exp(-np.maximum(foot, 0) / FLOAT_M), FLOAT_SHARE)
     rank = areas * stands * np.interp(normals[:, 1], FACING_Y, FACING_SHARE)
     if not len(rank):
