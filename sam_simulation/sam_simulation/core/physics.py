@@ -34,10 +34,9 @@ _CONTACT = {'solref': [2 * STEP_S, 1.0], 'solimp': [0.95, 0.99, 0.001, 0.5, 2.0]
 GRIP_N = 40.0  # of each finger: modest for such grippers
 CLOSING_M_PER_S = 0.15  # of each finger, where nothing resists
 # Of the hand with the arm behind it, as it feels where it touches something: with these the weld
-# gives way by a millimetre at 33 N, and by a degree at 10 Nm.
+# gives way by about a millimetre at 34 N, and by a degree at 10 Nm.
 HAND_KG, HAND_KGM2 = 3.0, 0.05
 FINGER_KG = 0.05
-GRIPPER = 'gripper'
 
 
 @dataclass(frozen=True, eq=False)

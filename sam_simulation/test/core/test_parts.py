@@ -9,7 +9,7 @@ from sam_simulation.core.part import PartKind
 from sam_simulation.core.shapes import CLASS_NAMES, make_shape
 
 NEAR_M = 0.0013  # about 1 mm; chamfers are made of steps
-SPACING_M = 0.0005
+SPACING_M = 0.0008
 
 
 def points_on(corners, spacing_m, rng):
@@ -69,12 +69,12 @@ def test_parts_fill_what_is_seen_to_about_a_millimetre(name, seed):
     shape = make_shape(name, rng)
     seen = points_on(shape.mesh.vertices[shape.mesh.faces], SPACING_M, rng)
     # Nothing that is seen is far from what collides: no hole in the parts.
-    depth = np.min([outside_by(part, seen[::5]) for part in shape.parts], axis=0)
+    depth = np.min([outside_by(part, seen[::3]) for part in shape.parts], axis=0)
     assert depth.max() < NEAR_M
     # Nothing that collides is far from what is seen: mugs and bowls are hollow.
     tree = cKDTree(seen)
     for part in shape.parts:
-        points = points_on(triangles(part), 4 * SPACING_M, rng)
+        points = points_on(triangles(part), 3 * SPACING_M, rng)
         others = [outside_by(other, points) for other in shape.parts if other is not part]
         bare = points[np.min(others, axis=0, initial=1.0) > 1e-4]  # not where parts meet
         if len(bare):
