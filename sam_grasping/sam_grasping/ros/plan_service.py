@@ -10,8 +10,9 @@ from sam_grasping.core.errors import GraspingError
 from sam_grasping.ros.depth_input import DepthInput
 from sam_grasping.ros.objects_input import ObjectsInput
 from sam_grasping.ros.planning import Planned, Planning
-from sam_grasping.ros.publishing import Publishing, grasp_array
+from sam_grasping.ros.publishing import Publishing
 from sam_grasping.ros.targets import Target, Targets
+from sam_interfaces.msg import GraspArray
 from sam_interfaces.srv import PlanGrasps
 from sam_segmentation.core.worker import Worker
 from sam_segmentation.ros.answering import Answering
@@ -56,20 +57,19 @@ class PlanService:
         active = self._active()
         target = await self._targets.find(request, active.depth, active.objects)
         response.grasps.header = target.depth.header
-        planned = await self._answering.result(
+        planned, response.grasps = await self._answering.result(
             active.worker.submit(lambda: _job(active, target, int(request.max_grasps)))
         )
-        response.grasps = grasp_array([planned], planned.header)
         if not planned.grasps:
             # The answer has the counts all the same.
             raise NoGraspError(planned.plan.explain())
         response.message = planned.plan.explain()
 
 
-def _job(active: Active, target: Target, max_grasps: int) -> Planned:
+def _job(active: Active, target: Target, max_grasps: int) -> tuple[Planned, GraspArray]:
     planning = active.planning
     planned = planning.plan(
         target.depth, target.mask, object_id=target.object_id, max_grasps=max_grasps
     )
-    active.publishing.publish([planned], planned.header, planning.planner.gripper)
-    return planned
+    gripper = planning.planner.gripper
+    return planned, active.publishing.publish([planned], planned.header, gripper)

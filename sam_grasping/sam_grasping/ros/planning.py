@@ -117,7 +117,7 @@ class Planning:
         # Before TF is waited for: what is wrong with these is known at once.
         view = View(depth_m=depth.depth_m, mask=mask(), camera=camera)
         header = Header(stamp=depth.header.stamp, frame_id=depth.header.frame_id)
-        tf = np.eye(4)
+        tf = None
         target = value(self._node, 'target_frame')
         if target and target != header.frame_id:
             timeout_s = value(self._node, 'tf_timeout_s')
@@ -125,8 +125,9 @@ class Planning:
             header.frame_id = target
         table = parameters.table_plane(self._node)
         if table is not None:
-            view = replace(view, plane=table.in_frame(inverse(tf)))
-        limits = parameters.limits(self._node, tf)
+            plane = table if tf is None else table.in_frame(inverse(tf))
+            view = replace(view, plane=plane)
+        limits = parameters.limits(self._node, np.eye(4) if tf is None else tf)
         begin = perf_counter()
         plan = self.planner.plan(
             view,
@@ -135,13 +136,11 @@ class Planning:
         )
         self.times_s.append(perf_counter() - begin)
         self.last = plan
-        return Planned(
-            header=header,
-            object_id=object_id,
-            grasps=tuple(grasp.in_frame(tf) for grasp in plan.grasps),
-            points=apply(tf, plan.object_points),
-            plan=plan,
-        )
+        grasps, points = plan.grasps, plan.object_points
+        if tf is not None:
+            grasps = tuple(grasp.in_frame(tf) for grasp in grasps)
+            points = apply(tf, points)
+        return Planned(header, object_id, grasps, points, plan)
 
 
 def rejections_of(planned: Iterable[Planned]) -> Counter[str]:

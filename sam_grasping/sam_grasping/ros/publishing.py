@@ -45,8 +45,10 @@ class Publishing:
         for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
 
-    def publish(self, planned: Sequence[Planned], header: Header, gripper: Gripper) -> None:
-        """Publish the plans for one depth image; without any, what was drawn before goes.
+    def publish(self, planned: Sequence[Planned], header: Header, gripper: Gripper) -> GraspArray:
+        """Publish the plans for one depth image, and return their grasps.
+
+        Without any, what was drawn before goes.
 
         Parameters
         ----------
@@ -57,9 +59,10 @@ class Publishing:
             To draw.
 
         """
-        if self._grasps.get_subscription_count() or self._poses.get_subscription_count():
-            array = grasp_array(planned, header)
+        array = grasp_array(planned, header)
+        if self._grasps.get_subscription_count():
             self._grasps.publish(array)
+        if self._poses.get_subscription_count():
             self._poses.publish(pose_array_to_msg(array.grasps, header))
         if self._points.get_subscription_count():
             clouds = [(one.object_id, one.points) for one in planned]
@@ -67,6 +70,7 @@ class Publishing:
         if self._markers.get_subscription_count():
             grasps = [(one.object_id, one.grasps) for one in planned]
             self._markers.publish(markers_to_msg(grasps, gripper, header))
+        return array
 
 
 def grasp_array(planned: Sequence[Planned], header: Header) -> GraspArray:
