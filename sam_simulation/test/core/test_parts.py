@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What collides is where what is seen is."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy.spatial import ConvexHull, cKDTree
@@ -47,11 +49,17 @@ def triangles(part):
     return points[hull.simplices] @ part.rotation.T + part.centre
 
 
+@cache
+def planes_of(part):
+    """Return a hull's faces, (N, 4): outward normals, and offsets below zero inside."""
+    return ConvexHull(part.vertices).equations
+
+
 def outside_by(part, points):
     """Return how far points are outside a part, negative inside; at least a lower bound [m]."""
     local = (points - part.centre) @ part.rotation
     if part.kind is PartKind.HULL:
-        planes = ConvexHull(part.vertices).equations
+        planes = planes_of(part)
         return (local @ planes[:, :3].T + planes[:, 3]).max(axis=1)
     if part.kind is PartKind.BOX:
         return (np.abs(local) - part.size_m).max(axis=1)
