@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from sam_grasping.core.transform import Floats
 
 NEIGHBOURS = 20
 RADIUS_M = 0.01
+# A curve of 2 cm is smoother than this, an edge is not; and how near a face is one's own [m].
+ROUGH, OFF_M = 0.02, 0.0015
+SAME_SIDE = 0.4
 
 
 def estimate_normals(points: Floats, viewpoint: Floats) -> Floats:
@@ -34,4 +38,26 @@ def estimate_normals(points: Floats, viewpoint: Floats) -> Floats:
     line = values[:, 1] < 1e-3 * values[:, 2]
     normals = np.where(line[:, None], towards, normals)
     normals *= np.where((normals * towards).sum(axis=1) < 0, -1.0, 1.0)[:, None]
-    return normals
+    roughness = values[:, 0] / np.maximum(values.sum(axis=1), 1e-12)
+    return _sharpened(points, normals, roughness, np.where(found, index, -1))
+
+
+def _sharpened(
+    points: Floats, normals: Floats, roughness: Floats, index: npt.NDArray[np.int64]
+) -> Floats:
+    """Return normals that an edge does not round: there, that of the flattest face it lies on.
+
+    After the edge-preserving filter of Kuwahara et al. (1976), with surfaces for grey values.
+    """
+    rough = np.flatnonzero(roughness > ROUGH)
+    if not len(rough):
+        return normals
+    near = np.where(index[rough] < 0, rough[:, None], index[rough])
+    off = np.einsum('nki,nki->nk', points[rough, None] - points[near], normals[near])
+    cost = roughness[near] + (off / OFF_M) ** 2 * ROUGH
+    # The other side of a thin wall is not this one.
+    cost[np.einsum('nki,ni->nk', normals[near], normals[rough]) < SAME_SIDE] = np.inf
+    best = near[np.arange(len(rough)), cost.argmin(axis=1)]
+    result = normals.copy()
+    result[rough] = normals[best]
+    return result

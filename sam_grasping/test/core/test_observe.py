@@ -321,3 +321,11 @@ def test_noise_of_any_kind_is_answered_without_nan(seed):
         assert np.linalg.norm(cloud.normals, axis=1) == pytest.approx(1)
     assert np.isfinite(seen.obstacles).all()
     assert np.isfinite(seen.tf_camera_table).all()
+
+
+def test_an_edge_does_not_round_the_normals_beside_it():
+    seen = observe(view_of(BOX), Gripper())
+    tf, _, _ = in_world(seen)
+    normals = seen.seen.normals @ tf[:3, :3].T @ BOX.pose[:3, :3]
+    # Every normal is that of a face.
+    assert np.percentile(np.abs(normals).max(axis=1), 5) > np.cos(np.radians(6))
