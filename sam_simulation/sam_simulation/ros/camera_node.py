@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from tf2_ros import TransformBroadcaster
 from sam_interfaces.msg import ObjectMaskArray
 from sam_segmentation.core.errors import SamError
 from sam_segmentation.ros.run_node import run_node
+from sam_simulation.core.judge import Judge
 from sam_simulation.core.renderer import MAX_SIDE, MIN_SIDE, Renderer
 from sam_simulation.core.showing import still_life, there_and_back
 from sam_simulation.core.tabletop import DEFAULT_SEED, MAX_OBJECTS
@@ -61,6 +63,13 @@ class CameraNode(Node):
         fine = self._parameter(
             'fine', False, 'Whether edges and shadows are smooth; twice the work on a CPU.'
         )
+        rest = self._parameter(
+            'rest', False, 'Whether things are shown where they come to rest, as they are judged.'
+        )
+        if video and rest:
+            raise InvalidParameterValueException(
+                'rest', rest, 'in a video things move as the seed decides; leave it false'
+            )
         if video and count:
             raise InvalidParameterValueException(
                 'object_count', count, 'in a video the seed decides; leave object_count 0'
@@ -69,6 +78,9 @@ class CameraNode(Node):
             there_and_back(Video(seed)) if video else still_life(seed, object_count=count or None)
         )
         scene = self._showing.scene
+        if rest:
+            motions = Judge(scene).motions
+            self._showing = replace(self._showing, motions=lambda _: motions)
         self._renderer = Renderer(scene, size_wh, fine=fine)
         self._broadcaster = TransformBroadcaster(self)
         self._start_ns = self.get_clock().now().nanoseconds

@@ -16,6 +16,8 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from sam_interfaces.msg import ObjectMaskArray
+from sam_simulation.core.judge import Judge
+from sam_simulation.core.tabletop import Tabletop
 from sam_simulation.ros.camera_node import CameraNode
 
 TOPICS = {
@@ -101,6 +103,21 @@ def test_where_the_camera_is_in_the_world_is_on_tf_with_each_frame(ros):
     assert abs(centre.y) < 0.3 * centre.z
 
 
+@pytest.mark.parametrize('rest', ['true', 'false'])
+def test_things_may_be_shown_where_they_come_to_rest(ros, rest):
+    rclpy.init(args=['--ros-args', '-p', f'rest:={rest}', '-p', 'seed:=26'], domain_id=ros.domain)
+    try:
+        camera = CameraNode()
+        motions = camera._showing.motions(1.0)
+        camera.close()
+        camera.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+    expected = Judge(Tabletop(26)).motions if rest == 'true' else {}
+    assert motions.keys() == expected.keys()
+    assert all(np.array_equal(motions[i], expected[i]) for i in expected)
+
+
 def label_image(truth):
     return pixels(truth.label_image, np.uint16)
 
@@ -112,6 +129,7 @@ def label_image(truth):
         ('rate_hz:="often"', 'rate_hz'),
         ('object_count:=99', 'object_count'),
         ('video:=true -p object_count:=3', 'object_count'),
+        ('video:=true -p rest:=true', 'rest'),
     ],
 )
 def test_a_parameter_out_of_range_ends_the_node_with_its_name(ros, setting, message):
