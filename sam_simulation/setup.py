@@ -16,7 +16,7 @@ setup(
     zip_safe=True,
     maintainer='Maintainers of the SAM ROS 2 suite',
     maintainer_email='sam-ros-suite@users.noreply.github.com',
-    description='A simulated tabletop with ground truth: an RGB-D camera node and a bag recorder.',
+    description='A simulated tabletop with ground truth: RGB-D camera, recorder, judge of grasps.',
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
