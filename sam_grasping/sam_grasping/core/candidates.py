@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sam_grasping.core.gripper import Gripper
 from sam_grasping.core.ragged import Ints
-from sam_grasping.core.slices import Singles, Slices, ToolCloud
+from sam_grasping.core.slices import Columns, Slices, ToolCloud
 from sam_grasping.core.transform import Floats
 
 Bools = npt.NDArray[np.bool_]
@@ -62,7 +62,7 @@ class Candidates:
 
 def find(
     points: Floats, rotations: Floats, centre: Floats, gripper: Gripper
-) -> tuple[Candidates, Slices, Floats]:
+) -> tuple[Candidates, Columns, Floats]:
     """Find all parts of the object that fingers fit round.
 
     In each slice across the x axis of an orientation, and for each depth of the tips, the points
@@ -83,18 +83,21 @@ def find(
     -------
     candidates : Candidates
         Also such as are too wide.
-    slices : Slices
+    columns : Columns
         The points in the slices.
     middles_x : array of float64, shape (O, W)
         Of the slices, along the tool's x [m]; NaN where there is none.
 
     """
     cloud = ToolCloud(points, rotations)
-    middles = _middles(cloud.points, centre, rotations)
+    middles = _middles(cloud, centre, rotations)
     slices = cloud.cut(middles, thickness_m=gripper.finger_width_m)
     under_palm = cloud.cut(middles, thickness_m=gripper.palm_size_xyz_m[0])
     tips, usable = _tips(slices, under_palm, middles, rotations, gripper)
-    row, low, high = _intervals(slices, tips, usable, gripper)
+    used = np.flatnonzero(usable.any(axis=1))
+    columns = Columns(slices, used, width_m=BIN_M)
+    row, low, high = _intervals(columns, tips[used], usable[used], gripper)
+    row = used[row // tips.shape[1]] * tips.shape[1] + row % tips.shape[1]
     slice_, depth = row // tips.shape[1], row % tips.shape[1]
     room = _room(row, low, high)
     # Besides each interval on its own, all of a slice together.
@@ -116,15 +119,15 @@ def find(
         high,
         room,
     )
-    return candidates, slices, middles
+    return candidates, columns, middles
 
 
-def _middles(local: Singles, centre: Floats, rotations: Floats) -> Floats:
+def _middles(cloud: ToolCloud, centre: Floats, rotations: Floats) -> Floats:
     """Return where to cut slices, shape (O, W): one through the centre, others beside it."""
     steps = SLICE_STEP_M * np.arange(-SLICES_PER_SIDE, SLICES_PER_SIDE + 1)
     middles: Floats = (centre @ rotations)[:, :1] + steps
-    low, high = local[..., 0].min(axis=1), local[..., 0].max(axis=1)
-    beside = (middles < low[:, None] + 0.002) | (middles > high[:, None] - 0.002)
+    low, high = cloud.x[:, :1], cloud.x[:, -1:]  # in order
+    beside = (middles < low + 0.002) | (middles > high - 0.002)
     beside[:, SLICES_PER_SIDE] = False
     return np.where(beside, np.nan, middles)
 
@@ -155,26 +158,19 @@ def _table_limit(rotations: Floats, x: Floats, gripper: Gripper) -> Floats:
 
 
 def _intervals(
-    slices: Slices, tips: Floats, usable: Bools, gripper: Gripper
+    columns: Columns, tips: Floats, usable: Bools, gripper: Gripper
 ) -> tuple[Ints, Floats, Floats]:
     """Return row of `tips`, low and high [m] of each filled interval along y, in order."""
-    depths = tips.shape[1]
-    used = np.flatnonzero(usable.any(axis=1))
-    entry, owner = slices.entries(used)
-    y, z = slices.y[entry], slices.z[entry]
+    depths, row, bins = tips.shape[1], columns.row, columns.count
+    z = columns.slices.z[columns.entry]
     # The first depth at which the fingers pass a point; it stays in their way at all deeper ones.
-    depth = sum(z > tips[used, level].astype(np.float32)[owner] for level in range(depths - 1))
-    reached = z <= tips[used, -1].astype(np.float32)[owner]
-    if not reached.any():
-        return np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
-    origin = float(y.min()) - BIN_M
-    bins = int((y.max() - origin) / BIN_M) + 2
-    column = ((y - np.float32(origin)) / np.float32(BIN_M)).astype(np.int64)
-    filled = np.zeros((len(used), depths, bins), bool)
-    cell = (owner * depths + depth) * bins + column
-    filled.ravel()[cell[reached]] = True
+    deep = tips.astype(np.float32)
+    depth = sum(z > deep[row, level] for level in range(depths - 1))
+    reached = z <= deep[row, -1]
+    filled = np.zeros((len(tips), depths, bins), bool)
+    filled.ravel()[((row * depths + depth) * bins + columns.column)[reached]] = True
     np.logical_or.accumulate(filled, axis=1, out=filled)
-    filled[~usable[used]] = False
+    filled[~usable] = False
     padded = np.pad(filled.reshape(-1, bins), ((0, 0), (1, 1))).view(np.int8)
     # Where an interval begins and ends; both in order of the rows.
     edges = np.flatnonzero(np.diff(padded, axis=1))
@@ -186,8 +182,8 @@ def _intervals(
     parted |= begin - np.roll(end, 1) >= need
     first = np.flatnonzero(parted)
     last = np.append(first[1:], len(row)) - 1
-    row = used[row[first] // depths] * depths + row[first] % depths
-    return row, origin + begin[first] * BIN_M, origin + end[last] * BIN_M
+    origin = columns.origin_y
+    return row[first], origin + begin[first] * BIN_M, origin + end[last] * BIN_M
 
 
 def _room(row: Ints, low: Floats, high: Floats) -> Floats:

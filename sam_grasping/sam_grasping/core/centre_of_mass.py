@@ -25,8 +25,8 @@ def centre_of_mass(points: Floats) -> Floats:
 
     """
     cell = np.floor(points[:, :2] / CELL_M).astype(np.int64)
-    _, column = np.unique(cell, axis=0, return_inverse=True)
-    column = column.ravel()
+    cell -= cell.min(axis=0)
+    _, column = np.unique(cell[:, 0] * (cell[:, 1].max() + 1) + cell[:, 1], return_inverse=True)
     count = np.bincount(column)
     low, high = np.full(len(count), np.inf), np.full(len(count), -np.inf)
     np.minimum.at(low, column, points[:, 2])

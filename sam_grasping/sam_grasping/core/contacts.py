@@ -8,14 +8,15 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from sam_grasping.core.candidates import BIN_M, Candidates
+from sam_grasping.core.candidates import Candidates
 from sam_grasping.core.gripper import Gripper
 from sam_grasping.core.observation import Surface
 from sam_grasping.core.ragged import Ints, Numbers, largest, smallest
-from sam_grasping.core.slices import Slices
+from sam_grasping.core.slices import Columns, Slices
 from sam_grasping.core.transform import Floats
 
 PATCH_M = 0.004  # a surface that far behind the foremost point still counts as touched
+PATCH_COLUMNS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,8 @@ class Contacts:
         Along the fingers [m].
     length_x : array of float64, shape (C, 2)
         Of the patch across the fingers [m].
+    normal_x, normal_z : arrays of float64, shape (C, 2)
+        Of the patch's mean outward normal.
 
     """
 
@@ -52,6 +55,8 @@ class Contacts:
     low_z: Floats
     high_z: Floats
     length_x: Floats
+    normal_x: Floats
+    normal_z: Floats
 
     def at(self, rows: npt.NDArray[np.generic]) -> Contacts:
         """Return some of the rows, by a mask or by indices."""
@@ -70,7 +75,7 @@ class Contacts:
 
 def touch(
     candidates: Candidates,
-    slices: Slices,
+    columns: Columns,
     surface: Surface,
     seen: int,
     rotations: Floats,
@@ -81,8 +86,8 @@ def touch(
     Parameters
     ----------
     candidates : Candidates
-    slices : Slices
-        Of the surface's points.
+    columns : Columns
+        Of the surface's points, in slices.
     surface : Surface
         Of the object, in the table frame.
     seen : int
@@ -93,33 +98,42 @@ def touch(
 
     """
     rows = len(candidates)
-    entry, owner = slices.entries(candidates.slice)
-    y, z = slices.y[entry], slices.z[entry]
-    tip = candidates.tip.astype(np.float32)[owner]
-    low = (candidates.low - BIN_M / 2).astype(np.float32)[owner]
-    high = (candidates.high + BIN_M / 2).astype(np.float32)[owner]
-    between = (
-        (z <= tip) & (z >= tip - np.float32(gripper.finger_length_m)) & (y >= low) & (y <= high)
-    )
-    entry, owner, y = entry[between], owner[between], y[between]
-    # The cosine between each normal and the jaw axis of each orientation.
-    cosines = surface.normals.astype(np.float32) @ rotations[:, :, 1].T.astype(np.float32)
+    slices = columns.slices
+    low, high = columns.at(candidates.low), columns.at(candidates.high)
+    tip = candidates.tip.astype(np.float32)
+    back = tip - np.float32(gripper.finger_length_m)
+    normals = surface.normals.astype(np.float32)
+    axes = rotations.astype(np.float32)
     sides = []
     for sign in (-1.0, 1.0):
-        outermost = largest(y * np.float32(sign), owner, rows)
-        near = y * np.float32(sign) >= (outermost - np.float32(PATCH_M))[owner]
+        first = np.maximum(low, high - PATCH_COLUMNS) if sign > 0 else low
+        stop = high if sign > 0 else np.minimum(high, low + PATCH_COLUMNS)
+        entry, owner = columns.between(candidates.slice, first, stop)
+        z = slices.z[entry]
+        reached = (z <= tip[owner]) & (z >= back[owner])
+        entry, owner = entry[reached], owner[reached]
+        out = slices.y[entry] * np.float32(sign)
+        outermost = largest(out, owner, rows)
+        near = out >= (outermost - np.float32(PATCH_M))[owner]
         mine, patch = owner[near], entry[near]
         point = slices.point[patch]
-        weight = cosines[point, candidates.orientation[mine]] * np.float32(sign)
-        weight = np.maximum(weight, 0.0) + 1e-6
-        sides.append((outermost * sign, *_patch(mine, weight, patch, point >= seen, slices, rows)))
+        # The patch's normals in the axes of the tool.
+        facing = np.einsum(
+            'ei,eij->ej', normals[point], axes[candidates.orientation[mine]]
+        ) * np.array([1.0, sign, 1.0], np.float32)
+        patches = _patch(mine, facing, patch, point >= seen, slices, rows)
+        sides.append((outermost * sign, *patches))
     return Contacts(*(np.stack(both, axis=1) for both in zip(*sides, strict=True)))
 
 
 def _patch(
-    owner: Ints, weight: Numbers, patch: Ints, unseen: Numbers, slices: Slices, rows: int
+    owner: Ints, facing: Numbers, patch: Ints, unseen: Numbers, slices: Slices, rows: int
 ) -> tuple[Floats, ...]:
-    """Return facing, support, unseen, middle_x, middle_z, low_z, high_z, length_x (rows,)."""
+    """Return the fields of Contacts after `face`, each (rows,), of one finger.
+
+    `facing` (E, 3) are the normals of the patch's points, y against the pad.
+    """
+    weight = np.maximum(facing[:, 1], 0.0) + np.float32(1e-6)
     x, z = slices.x[patch], slices.z[patch]
 
     def total(values: Numbers) -> Floats:
@@ -144,4 +158,6 @@ def _patch(
         low_z,
         high_z,
         np.maximum(length_x, 0.0).astype(np.float64),
+        total(weight * facing[:, 0]) / support,
+        total(weight * facing[:, 2]) / support,
     )

@@ -92,7 +92,8 @@ class GeometricPlanner(Planner):
                 rejections['unreachable'] += 1
                 continue
             grasps.append(grasp)
-            alike = similar(poses[left], poses[best])
+            # In the table frame, so that rounding is the same wherever the camera is.
+            alike = similar(proposals.poses[order[left]], proposals.poses[row])
             rejections['too_similar'] += int(alike.sum())
             left = left[~alike]
         rejections['over_max_grasps'] += len(left)

@@ -8,7 +8,7 @@ from scipy.spatial import ConvexHull, QhullError
 
 from sam_grasping.core.transform import Floats
 
-YAW_STEP_RAD = np.radians(15.0)
+YAW_STEP_RAD = np.radians(20.0)
 # Leaning about the jaw axis keeps the fingers on the same faces.
 LEANS_RAD = np.radians([0.0, -25.0, 25.0, -50.0, 50.0, -75.0, 75.0])
 # Tilting the jaw axis out of the horizontal follows walls that slope, as of a bowl.

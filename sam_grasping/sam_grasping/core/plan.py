@@ -22,6 +22,7 @@ CAUSES = {
     'collision_with_object': 'the palm or a finger would hit the object itself',
     'collision_on_approach': 'something is in the way from pre_grasp to the grasp',
     'far_from_centre_of_mass': 'the object would turn out of the fingers',
+    'low_score': 'it would hardly hold',
     'outside_workspace': 'the grasp leaves the workspace',
     'unreachable': 'the reachability check refused it',
     'too_similar': 'a better grasp is nearly the same',

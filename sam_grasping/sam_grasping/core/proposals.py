@@ -22,14 +22,15 @@ from sam_grasping.core.tally import Tally
 from sam_grasping.core.thinning import spread, thinned
 from sam_grasping.core.transform import Floats
 
-POINTS = 600  # of the object, seen, and as many unseen
-OBSTACLES = 1500
+POINTS = 500  # of the object, seen, and as many unseen
+OBSTACLES = 1000
 OPEN_M = 0.012  # on each side beyond the width, where there is room
 LEAST_OPEN_M = 0.0015
 LEAST_WIDTH_M = 0.001
 LEAST_FACING = 0.7
 LEAST_HEIGHT_M = 0.001
 FAR_M = 0.09
+LEAST_SCORE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +79,9 @@ def propose(observation: Observation, gripper: Gripper, options: PlannerOptions)
         surface.points, surface.normals, cone_rad=options.approach_cone_rad
     )
     rejections = Counter({'outside_approach_cone': outside})
-    candidates, slices, middles = find(surface.points, turns, centre, gripper)
+    candidates, columns, middles = find(surface.points, turns, centre, gripper)
     candidates = _roughly_fit(candidates, centre @ turns, gripper, rejections)
-    contacts = touch(candidates, slices, surface, len(seen.points), turns, gripper)
+    contacts = touch(candidates, columns, surface, len(seen.points), turns, gripper)
     candidates, contacts = _held(candidates, contacts, gripper, rejections)
     jaws = Jaws(
         candidates.orientation,
@@ -123,12 +124,16 @@ def propose(observation: Observation, gripper: Gripper, options: PlannerOptions)
         room=np.minimum(free, 1.0),
         gripper=gripper,
     ).matrix()
+    score = probability(features)
+    tally = Tally(len(score), rejections)
+    tally.reject('low_score', score < LEAST_SCORE)
+    rows = tally.left
     return Proposals(
-        jaws.poses(turns),
-        jaws.width,
-        jaws.width + 2 * opening,
-        features,
-        probability(features),
+        jaws.poses(turns)[rows],
+        jaws.width[rows],
+        (jaws.width + 2 * opening)[rows],
+        features[rows],
+        score[rows],
         rejections,
     )
 

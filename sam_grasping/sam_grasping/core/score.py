@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How likely a grasp holds: a logistic model of what its contacts and its room are like."""
+"""How likely a grasp holds: logistic models of what its contacts and its room are like.
+
+Grasps with the centre of mass between the fingers, and such as of a rim, with it beside them, fail
+for different reasons; each kind has a model of its own.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
 import numpy as np
+import numpy.typing as npt
 
 from sam_grasping.core.contacts import Contacts
 from sam_grasping.core.gripper import Gripper
@@ -28,6 +33,8 @@ class Features:
         Of both contacts together.
     steep
         Of the steeper contact beyond what friction holds.
+    squeeze
+        Of both contacts together to the same side, out of the fingers.
     offset
         Of the contacts against each other along the pads, beside the width.
     swing
@@ -36,24 +43,34 @@ class Features:
         Lever of the weight about the axis across the fingers, beside the contacts' height.
     far
         Distance from the centre of mass to the middle of the contacts.
+    uneven
+        Centre of mass nearer to one finger.
+    top_heavy
+        Centre of mass little below the contacts, or above them.
     small
         Points of the smaller contact, few.
     short
         Height of the contacts' overlap along the fingers, little.
+    low
+        Height of the lower contact along the fingers, little.
     narrow
         Length of the contacts across the fingers, little.
-    shallow
-        How far the fingers reach beyond the contacts' upper end, little.
+    shallow, reach
+        How far the fingers reach beyond the contacts' upper end, little; by two measures.
     unseen
         Share of the contacts that was completed.
     blind
         Share of the contact that was seen less.
+    blind_inner
+        Share that was completed of the contact on the side of the centre of mass.
     lean
         Of the approach.
     tight
         Room to open beside the object, little.
     wide
         Width, near what the gripper opens.
+    thick
+        Width, for a wall.
     thin
         Width, so little that it may be an error.
     hidden
@@ -68,19 +85,26 @@ class Features:
     slope: Floats
     slopes: Floats
     steep: Floats
+    squeeze: Floats
     offset: Floats
     swing: Floats
     tip_over: Floats
     far: Floats
+    uneven: Floats
+    top_heavy: Floats
     small: Floats
     short: Floats
+    low: Floats
     narrow: Floats
     shallow: Floats
+    reach: Floats
     unseen: Floats
     blind: Floats
+    blind_inner: Floats
     lean: Floats
     tight: Floats
     wide: Floats
+    thick: Floats
     thin: Floats
     hidden: Floats
     behind: Floats
@@ -131,29 +155,38 @@ def describe(
         [contacts.middle_x.mean(axis=1), contacts.middle_y, middle_z], axis=1
     )
     torque = np.abs(np.cross(lever, gravity))
-    facing = np.clip(contacts.facing, 0.0, 1.0)
-    slopes = np.arccos(facing)
-    width = np.maximum(contacts.width, 0.0)
+    slopes = np.arccos(np.clip(contacts.facing, 0.0, 1.0))
+    slope = slopes.max(axis=1)
+    width = np.maximum(contacts.width, 1e-3)
     shift = np.hypot(np.ptp(contacts.middle_x, axis=1), np.ptp(contacts.middle_z, axis=1))
     low, high = contacts.low_z.max(axis=1), contacts.high_z.min(axis=1)
     overlap = np.maximum(0.0, np.minimum(high, tip) - low)
+    inner = np.where(lever[:, 1] > 0, contacts.unseen[:, 1], contacts.unseen[:, 0])
+    aside, along = contacts.normal_x.sum(axis=1), contacts.normal_z.sum(axis=1)
     return Features(
-        slope=np.maximum(slopes.max(axis=1) - 0.15, 0.0),
+        slope=slope,
         slopes=slopes.sum(axis=1),
-        steep=np.maximum(slopes.max(axis=1) - STEEP_RAD, 0.0) / 0.1,
+        steep=np.maximum(slope - STEEP_RAD, 0.0) / 0.1,
+        squeeze=np.hypot(aside, along),
         offset=np.arctan2(shift, np.maximum(width, 0.005)),
-        swing=np.minimum(torque[:, 1], 0.1) / 0.03,
-        tip_over=np.minimum(torque[:, 0] / np.maximum(overlap, 0.004), 10.0) / 5.0,
+        swing=np.log1p(torque[:, 1] / 0.005),
+        tip_over=np.log1p(torque[:, 0] / np.maximum(overlap, 0.004) / 0.03),
         far=np.minimum(np.linalg.norm(lever, axis=1), 0.15) / 0.05,
-        small=np.maximum(0.0, 1.0 - contacts.support.min(axis=1) / 40.0),
+        uneven=np.minimum(np.abs(lever[:, 1]) / (width / 2), 1.0),
+        top_heavy=np.clip(1.0 - np.sum(lever * gravity, axis=1) / 0.03, 0.0, 2.0),
+        small=np.maximum(0.0, 1.0 - np.log1p(contacts.support.min(axis=1)) / np.log(40.0)),
         short=np.maximum(0.0, 1.0 - overlap / 0.025),
+        low=np.maximum(0.0, 1.0 - (contacts.high_z - contacts.low_z).min(axis=1) / 0.025),
         narrow=np.maximum(0.0, 1.0 - contacts.length_x.min(axis=1) / gripper.finger_width_m),
-        shallow=np.maximum(0.0, 1.0 - (tip - low) / 0.025),
+        shallow=np.maximum(0.0, 1.0 - (tip - low) / 0.02),
+        reach=np.maximum(0.0, 1.0 - (tip - low) / 0.05),
         unseen=contacts.unseen.mean(axis=1),
         blind=contacts.unseen.max(axis=1),
+        blind_inner=inner,
         lean=lean,
         tight=np.maximum(0.0, 1.0 - room / 0.008),
         wide=np.maximum(0.0, (width - 0.06) / 0.02),
+        thick=np.minimum(width / 0.02, 2.0),
         thin=np.maximum(0.0, 1.0 - width / 0.015),
         hidden=blind.hidden,
         behind=blind.behind,
@@ -161,7 +194,13 @@ def describe(
     )
 
 
+def kind(features: Floats) -> npt.NDArray[np.int64]:
+    """Return of which kind grasps (C, F) are, shape (C,): 0 of a body, 1 of a rim."""
+    return np.asarray(features[:, names().index('uneven')] >= 1.0, np.int64)
+
+
 def probability(features: Floats) -> Floats:
     """Return the probability (C,) that grasps hold, from their features (C, F)."""
-    log_odds = np.clip(BIAS + features @ np.asarray(WEIGHTS), -30.0, 30.0)
-    return np.asarray(1.0 / (1.0 + np.exp(-log_odds)))
+    which = kind(features)
+    log_odds = np.asarray(BIAS)[which] + (features * np.asarray(WEIGHTS)[which]).sum(axis=1)
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(log_odds, -30.0, 30.0))))

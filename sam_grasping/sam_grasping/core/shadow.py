@@ -113,10 +113,9 @@ def finger_blindness(
     behind = Shadow(observation.seen.points, viewpoint).covers(points)
     hidden = Shadow(observation.obstacles, viewpoint).covers(points)
     surface = np.concatenate([observation.seen.points, observation.unseen.points])
-    over = above_footprint(points, surface[:, :2]) & (points[..., 2] < surface[:, 2].max())
-    return Blindness(
-        hidden.mean(axis=1), behind.mean(axis=1), (over & (hidden | behind)).mean(axis=1)
-    )
+    inside = (hidden | behind) & (points[..., 2] < surface[:, 2].max())
+    inside[inside] = above_footprint(points[inside], surface[:, :2])
+    return Blindness(hidden.mean(axis=1), behind.mean(axis=1), inside.mean(axis=1))
 
 
 def _finger_points(jaws: Jaws, rotations: Floats, opening: Floats, gripper: Gripper) -> Floats:
