@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ TRANSPORTS = ('raw', 'compressedDepth')
 
 @dataclass(frozen=True, eq=False)
 class DepthFrame:
-    """A depth image, decoded when it is first looked at.
+    """A depth image, decoded when it is looked at.
 
     Parameters
     ----------
@@ -43,10 +43,17 @@ class DepthFrame:
     header: Header
     decode: Callable[[], npt.NDArray[np.float32]]
 
-    @cached_property
+    @property
     def depth_m(self) -> npt.NDArray[np.float32]:
         """The image, float32 (H, W) [m], NaN: no reading; raises DepthError."""
-        return self.decode()
+        return _decoded(self)
+
+
+@lru_cache(maxsize=2)
+def _decoded(frame: DepthFrame) -> npt.NDArray[np.float32]:
+    # Several objects are planned for in one image, but few images are looked at again: kept in
+    # each frame, the decoded images would triple the buffer's memory.
+    return frame.decode()
 
 
 class DepthInput(TopicInput):
