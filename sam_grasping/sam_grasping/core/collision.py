@@ -13,7 +13,8 @@ from sam_grasping.core.ragged import Ints, smallest
 from sam_grasping.core.slices import Slices, ToolCloud
 from sam_grasping.core.transform import Floats
 
-MARGIN_M = 0.002  # between the gripper and what was seen
+MARGIN_M = 0.002  # between the fingers and what was seen
+PALM_MARGIN_M = 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,13 +102,18 @@ class Scene:
         width, palm = gripper.finger_width_m, gripper.palm_size_xyz_m[0]
         cloud = ToolCloud(obstacles, rotations)
         self.beside = cloud.cut(middles_x, thickness_m=width + 2 * MARGIN_M)
-        self.behind = cloud.cut(middles_x, thickness_m=palm + 2 * MARGIN_M)
+        self.behind = cloud.cut(middles_x, thickness_m=palm + 2 * PALM_MARGIN_M)
 
     def room(self, jaws: Jaws) -> Room:
         """Return how much room the scene leaves."""
         back = jaws.tip - self.gripper.finger_length_m
         entry, owner, off = _within(
-            self.beside, jaws, np.arange(len(jaws.tip)), back - self.pre_grasp_m, jaws.tip
+            self.beside,
+            jaws,
+            np.arange(len(jaws.tip)),
+            back - self.pre_grasp_m,
+            jaws.tip,
+            margin_m=MARGIN_M,
         )
         free = off - jaws.width[owner] / 2 - self.gripper.finger_thickness_m - MARGIN_M
         static = self.beside.z[entry] >= (back - MARGIN_M)[owner]
@@ -125,11 +131,13 @@ class Scene:
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Return whether the palm is free at the grasp, and on its way (C,)."""
         _, palm_y, palm_z = self.gripper.palm_size_xyz_m
-        doubtful = np.flatnonzero(self.behind.top()[jaws.slice] <= back + MARGIN_M)
+        doubtful = np.flatnonzero(self.behind.top()[jaws.slice] <= back + PALM_MARGIN_M)
         low = back - palm_z
-        entry, owner, off = _within(self.behind, jaws, doubtful, low - self.pre_grasp_m, back)
-        hit = off <= palm_y / 2 + MARGIN_M
-        static = hit & (self.behind.z[entry] >= (low - MARGIN_M)[doubtful[owner]])
+        entry, owner, off = _within(
+            self.behind, jaws, doubtful, low - self.pre_grasp_m, back, margin_m=PALM_MARGIN_M
+        )
+        hit = off <= palm_y / 2 + PALM_MARGIN_M
+        static = hit & (self.behind.z[entry] >= (low - PALM_MARGIN_M)[doubtful[owner]])
         at_grasp, on_way = np.ones(len(back), bool), np.ones(len(back), bool)
         at_grasp[doubtful[owner[static]]] = False
         on_way[doubtful[owner[hit]]] = False
@@ -137,12 +145,13 @@ class Scene:
 
 
 def _within(
-    slices: Slices, jaws: Jaws, rows: Ints, low: Floats, high: Floats
+    slices: Slices, jaws: Jaws, rows: Ints, low: Floats, high: Floats, *, margin_m: float
 ) -> tuple[Ints, Ints, Floats]:
     """Return a slice's entries between two depths, their row, and |y| from the jaws' middle."""
     entry, owner = slices.entries(jaws.slice[rows])
     z = slices.z[entry]
-    inside = (z >= (low - MARGIN_M)[rows][owner]) & (z <= (high + MARGIN_M)[rows][owner])
+    low, high = low[rows] - margin_m, high[rows] + margin_m
+    inside = (z >= low[owner]) & (z <= high[owner])
     entry, owner = entry[inside], owner[inside]
     return entry, owner, np.abs(slices.y[entry] - jaws.y[rows][owner])
 

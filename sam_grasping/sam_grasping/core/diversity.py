@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sam_grasping.core.transform import Floats
 
 APART_M = 0.02
-APART_RAD = np.radians(25.0)
+APART_RAD = np.radians(24.0)
 
 
 def similar(poses: Floats, other: Floats) -> npt.NDArray[np.bool_]:

@@ -11,15 +11,18 @@ from sam_grasping.core.transform import Floats
 YAW_STEP_RAD = np.radians(20.0)
 # Leaning about the jaw axis keeps the fingers on the same faces.
 LEANS_RAD = np.radians([0.0, -25.0, 25.0, -50.0, 50.0, -75.0, 75.0])
-# Tilting the jaw axis out of the horizontal follows walls that slope, as of a bowl.
-TILTS_RAD = np.radians([-20.0, 20.0, -40.0, 40.0])
+# Tilting the jaw axis out of the horizontal follows walls that slope, as of a bowl; by much more
+# it would pinch the edge between two faces of a box.
+TILTS_RAD = np.radians([-25.0, 25.0])
 SAME_YAW_RAD = np.radians(4.0)
+# Jaws that are a little askew to a face would only turn the object.
+ALMOST_YAW_RAD = np.radians(11.0)
 UPRIGHT = 0.3  # |z| of the normal of a side face at most
 PEAK_RAD = np.radians(10.0)
 FACE_SHARE = 0.12  # of all upright points that a face holds at least
 
 
-def rotations(points: Floats, normals: Floats, *, cone_rad: float) -> tuple[Floats, Floats, int]:
+def rotations(points: Floats, normals: Floats, *, cone_rad: float) -> tuple[Floats, int]:
     """Return orientations of the tool in the table frame.
 
     Parameters
@@ -33,8 +36,6 @@ def rotations(points: Floats, normals: Floats, *, cone_rad: float) -> tuple[Floa
     -------
     rotations : array of float64, shape (O, 3, 3)
         From the tool frame to the table frame.
-    leans : array of float64, shape (O,)
-        How far each approach is from straight down [rad].
     outside : int
         Orientations that the cone left out.
 
@@ -46,8 +47,7 @@ def rotations(points: Floats, normals: Floats, *, cone_rad: float) -> tuple[Floa
     outside = int((~inside).sum()) * len(yaws)
     lean, tilt = lean[inside], tilt[inside]
     turned = _down(yaws)[:, None] @ (_about_y(lean) @ _about_x(tilt))[None]
-    leans = np.broadcast_to(np.abs(lean) + np.abs(tilt), (len(yaws), len(lean)))
-    return turned.reshape(-1, 3, 3), leans.reshape(-1), outside
+    return turned.reshape(-1, 3, 3), outside
 
 
 def _yaws(points: Floats, normals: Floats) -> Floats:
@@ -57,10 +57,11 @@ def _yaws(points: Floats, normals: Floats) -> Floats:
     preferred = np.concatenate([faces, faces + np.pi / 2, [first, first + np.pi / 2]])
     grid = preferred[0] + np.arange(0.0, np.pi - 1e-9, YAW_STEP_RAD)
     chosen: list[float] = []
-    for yaw in [*preferred, *grid]:
-        apart = [abs((yaw - other + np.pi / 2) % np.pi - np.pi / 2) for other in chosen]
-        if min(apart, default=np.pi) > SAME_YAW_RAD:
-            chosen.append(yaw)
+    for yaws, least in ((preferred, SAME_YAW_RAD), (grid, ALMOST_YAW_RAD)):
+        for yaw in yaws:
+            apart = [abs((yaw - other + np.pi / 2) % np.pi - np.pi / 2) for other in chosen]
+            if min(apart, default=np.pi) > least:
+                chosen.append(yaw)
     return np.array(chosen)
 
 

@@ -19,11 +19,11 @@ from sam_grasping.core.planner_options import PlannerOptions
 from sam_grasping.core.score import describe, probability
 from sam_grasping.core.shadow import finger_blindness
 from sam_grasping.core.tally import Tally
-from sam_grasping.core.thinning import spread, thinned
+from sam_grasping.core.thinning import thinned, thinned_obstacles
 from sam_grasping.core.transform import Floats
 
 POINTS = 500  # of the object, seen, and as many unseen
-OBSTACLES = 1000
+OBSTACLES = 800  # near the object, and as many further away
 OPEN_M = 0.012  # on each side beyond the width, where there is room
 LEAST_OPEN_M = 0.0015
 LEAST_WIDTH_M = 0.001
@@ -75,9 +75,7 @@ def propose(observation: Observation, gripper: Gripper, options: PlannerOptions)
         np.concatenate([seen.normals, unseen.normals]),
     )
     centre = centre_of_mass(np.concatenate([observation.seen.points, observation.unseen.points]))
-    turns, leans, outside = rotations(
-        surface.points, surface.normals, cone_rad=options.approach_cone_rad
-    )
+    turns, outside = rotations(surface.points, surface.normals, cone_rad=options.approach_cone_rad)
     rejections = Counter({'outside_approach_cone': outside})
     candidates, columns, middles = find(surface.points, turns, centre, gripper)
     candidates = _roughly_fit(candidates, centre @ turns, gripper, rejections)
@@ -92,7 +90,7 @@ def propose(observation: Observation, gripper: Gripper, options: PlannerOptions)
         contacts.width,
     )
     scene = Scene(
-        observation.obstacles[spread(len(observation.obstacles), OBSTACLES)],
+        thinned_obstacles(observation.obstacles, surface.points, OBSTACLES),
         turns,
         middles,
         gripper,
@@ -120,14 +118,13 @@ def propose(observation: Observation, gripper: Gripper, options: PlannerOptions)
         centre=(centre @ turns)[jaws.orientation],
         gravity=-turns[jaws.orientation][:, 2],
         tip=jaws.tip,
-        lean=leans[jaws.orientation],
         room=np.minimum(free, 1.0),
         gripper=gripper,
     ).matrix()
     score = probability(features)
     tally = Tally(len(score), rejections)
     tally.reject('low_score', score < LEAST_SCORE)
-    rows = tally.left
+    rows = np.flatnonzero(tally.left)
     return Proposals(
         jaws.poses(turns)[rows],
         jaws.width[rows],

@@ -19,6 +19,7 @@ from sam_grasping.core.shadow import Blindness
 from sam_grasping.core.transform import Floats
 
 STEEP_RAD = 0.5
+TILT_RAD = np.radians(25.0)  # of a jaw axis that follows a bowl's wall
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,9 @@ class Features:
     blind_inner
         Share that was completed of the contact on the side of the centre of mass.
     lean
-        Of the approach.
+        Of the approach about the jaw axis.
+    tilt
+        Of the jaw axis against the table; of a rim, how far it is from following a bowl's wall.
     tight
         Room to open beside the object, little.
     wide
@@ -102,6 +105,7 @@ class Features:
     blind: Floats
     blind_inner: Floats
     lean: Floats
+    tilt: Floats
     tight: Floats
     wide: Floats
     thick: Floats
@@ -127,7 +131,6 @@ def describe(
     centre: Floats,
     gravity: Floats,
     tip: Floats,
-    lean: Floats,
     room: Floats,
     gripper: Gripper,
 ) -> Features:
@@ -143,8 +146,6 @@ def describe(
         Unit vector downwards in the axes of the tool.
     tip : array of float64, shape (C,)
         Of the fingers along z [m].
-    lean : array of float64, shape (C,)
-        Of the approach from straight down [rad].
     room : array of float64, shape (C,)
         That the fingers open beyond the width on each side [m].
     gripper : Gripper
@@ -161,6 +162,8 @@ def describe(
     shift = np.hypot(np.ptp(contacts.middle_x, axis=1), np.ptp(contacts.middle_z, axis=1))
     low, high = contacts.low_z.max(axis=1), contacts.high_z.min(axis=1)
     overlap = np.maximum(0.0, np.minimum(high, tip) - low)
+    uneven = np.minimum(np.abs(lever[:, 1]) / (width / 2), 1.0)
+    rim, tilt = uneven >= 1.0, gravity[:, 1] / np.sin(TILT_RAD)
     inner = np.where(lever[:, 1] > 0, contacts.unseen[:, 1], contacts.unseen[:, 0])
     aside, along = contacts.normal_x.sum(axis=1), contacts.normal_z.sum(axis=1)
     return Features(
@@ -172,7 +175,7 @@ def describe(
         swing=np.log1p(torque[:, 1] / 0.005),
         tip_over=np.log1p(torque[:, 0] / np.maximum(overlap, 0.004) / 0.03),
         far=np.minimum(np.linalg.norm(lever, axis=1), 0.15) / 0.05,
-        uneven=np.minimum(np.abs(lever[:, 1]) / (width / 2), 1.0),
+        uneven=uneven,
         top_heavy=np.clip(1.0 - np.sum(lever * gravity, axis=1) / 0.03, 0.0, 2.0),
         small=np.maximum(0.0, 1.0 - np.log1p(contacts.support.min(axis=1)) / np.log(40.0)),
         short=np.maximum(0.0, 1.0 - overlap / 0.025),
@@ -183,7 +186,8 @@ def describe(
         unseen=contacts.unseen.mean(axis=1),
         blind=contacts.unseen.max(axis=1),
         blind_inner=inner,
-        lean=lean,
+        lean=np.arctan2(np.abs(gravity[:, 0]), np.abs(gravity[:, 2])),
+        tilt=np.where(rim, 1.0 + np.sign(lever[:, 1]) * tilt, np.abs(tilt)),
         tight=np.maximum(0.0, 1.0 - room / 0.008),
         wide=np.maximum(0.0, (width - 0.06) / 0.02),
         thick=np.minimum(width / 0.02, 2.0),

@@ -129,7 +129,7 @@ def test_a_wall_removes_only_the_grasps_that_hit_it():
     for grasp in free.grasps:
         if in_gripper(grasp, wall, sweep_m=0.1).any():
             hits += 1
-        elif clear_of(grasp, wall, margin_m=0.003):
+        elif clear_of(grasp, wall, margin_m=0.007):
             assert similar(kept, grasp.pose).any()
     assert hits > 0
     for grasp in beside.grasps:
