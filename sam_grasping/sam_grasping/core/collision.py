@@ -15,6 +15,7 @@ from sam_grasping.core.transform import Floats
 
 MARGIN_M = 0.002  # between the fingers and what was seen
 PALM_MARGIN_M = 0.005
+TOUCH_M = 0.0015  # half the distance of the obstacles from each other; nearer than this is a touch
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,3 +170,33 @@ def above_table(jaws: Jaws, rotations: Floats, opening: Floats, gripper: Gripper
     palm = back - (lengths[:, 0] * palm_x + lengths[:, 1] * palm_y) / 2
     palm -= np.maximum(0.0, down[:, 2]) * palm_z
     return np.asarray(np.minimum(finger, palm))
+
+
+def hindrance(
+    pose: Floats, opening_m: float, points: Floats, gripper: Gripper, *, pre_grasp_m: float
+) -> str:
+    """Return why a gripper cannot go there, as one of CAUSES, or '' if it can.
+
+    Parameters
+    ----------
+    pose : array of float64, shape (4, 4)
+        From the tool frame to that of the points.
+    opening_m : float
+        Between the fingers [m].
+    points : array of float64, shape (N, 3)
+        All that it must not touch [m].
+    gripper : Gripper
+    pre_grasp_m : float
+        Length of the straight approach [m].
+
+    """
+    local = (points - pose[:3, 3]) @ pose[:3, :3]
+    low, high = gripper.boxes(opening_m)
+    low, high = low - TOUCH_M, high + TOUCH_M
+    swept = low - [0.0, 0.0, pre_grasp_m]
+    near = local[((local > swept.min(axis=0)) & (local < high.max(axis=0))).all(axis=1)]
+    way = ((near[:, None] > swept) & (near[:, None] < high)).all(axis=2)
+    if not way.any():
+        return ''
+    at_grasp = way & (near[:, None] > low).all(axis=2)
+    return 'collision_with_scene' if at_grasp.any() else 'collision_on_approach'

@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 
+from sam_grasping.core.collision import hindrance
 from sam_grasping.core.diversity import similar
 from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.limits import Limits
@@ -78,6 +79,17 @@ class GeometricPlanner(Planner):
         while len(left) and len(grasps) < most:
             best, left = left[0], left[1:]
             row = order[best]
+            # The proposals were checked against some of the obstacles, these few against all.
+            cause = hindrance(
+                proposals.poses[row],
+                float(proposals.opening[row]),
+                observation.obstacles,
+                self.gripper,
+                pre_grasp_m=self.options.pre_grasp_m,
+            )
+            if cause:
+                rejections[cause] += 1
+                continue
             grasp = Grasp(
                 pose=ways[best, 0],
                 pre_grasp=ways[best, 1],

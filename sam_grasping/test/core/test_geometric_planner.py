@@ -104,7 +104,7 @@ def in_gripper(grasp, points_camera, *, sweep_m=0.0):
 
 @pytest.mark.parametrize('gap_m', [0.004, 0.015, 0.04])
 def test_what_is_seen_of_a_wall_beside_the_object_is_not_touched(gap_m):
-    wall = Box((0.3, 0.02, 0.2), pose=BOX.pose @ placed(y=0.045 + gap_m + 0.01, z=0.065))
+    wall = Box((0.02, 0.3, 0.2), pose=BOX.pose @ placed(x=0.025 + gap_m + 0.01, z=0.065))
     camera = pinhole()
     depth_m, ids = render([Ground(), BOX, wall], camera, WORLD_CAMERA)
     plan = planner(max_grasps=200).plan(View(depth_m=depth_m, mask=ids == 2, camera=camera))
@@ -118,9 +118,11 @@ def test_what_is_seen_of_a_wall_beside_the_object_is_not_touched(gap_m):
 
 def test_a_wall_removes_only_the_grasps_that_hit_it():
     observation = observe(view_of(BOX), GRIPPER)
-    rows, heights = np.meshgrid(np.linspace(-0.15, 0.15, 101), np.linspace(0.0, 0.2, 67))
-    wall_table = np.stack([rows, np.full_like(rows, 0.075), heights], axis=-1).reshape(-1, 3)
-    wall = apply(observation.tf_camera_table, wall_table)
+    # 12 mm beside a face: no finger fits in between.
+    rows, heights = np.meshgrid(np.linspace(-0.15, 0.15, 101), np.linspace(-0.03, 0.17, 67))
+    wall_box = np.stack([np.full_like(rows, 0.037), rows, heights], axis=-1).reshape(-1, 3)
+    wall = apply(inverse(WORLD_CAMERA) @ BOX.pose, wall_box)
+    wall_table = apply(inverse(observation.tf_camera_table), wall)
     many = planner(max_grasps=1000)
     free = many.plan_observation(observation)
     beside = many.plan_observation(with_obstacles(observation, wall_table))
