@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sam_grasping import Gripper
+from sam_grasping.core.candidates import find
 from sam_grasping.core.centre_of_mass import centre_of_mass
-from sam_grasping.core.collision import Jaws, Scene, above_table
+from sam_grasping.core.collision import Jaws, Scene, above_table, hindrance
+from sam_grasping.core.contacts import touch
 from sam_grasping.core.observation import Surface
 from sam_grasping.core.orientations import rotations
 from sam_grasping.core.ragged import expand, largest, smallest
@@ -102,6 +104,50 @@ def test_slices_and_columns_hold_the_points_that_lie_in_them(seed):
         assert np.count_nonzero(owner == row) >= np.count_nonzero(inside)
         found = slices.y[entry[owner == row]]
         assert ((found > low - 1e-6) & (found < low + 0.02 + 1e-6)).all()
+
+
+def two_walls(gap_m, *, thick_m=0.004, height_m=0.05):
+    """Return the surface of two walls along x that stand apart along y."""
+    wall = box_surface((0.1, thick_m, height_m), step=0.002)
+    off = np.array([0, (gap_m + thick_m) / 2, 0])
+    return Surface(
+        np.concatenate([wall.points - off, wall.points + off]),
+        np.concatenate([wall.normals, wall.normals]),
+    )
+
+
+def test_fingers_fit_round_each_of_two_walls_and_round_both():
+    surface = two_walls(0.04)
+    found, columns, _ = find(surface.points, DOWN, np.zeros(3), GRIPPER)
+    widths = found.high - found.low
+    assert ((np.abs(widths - 0.004) < 0.005) | (np.abs(widths - 0.048) < 0.005)).all()
+    single = widths < 0.02
+    assert np.count_nonzero(single) == 2 * np.count_nonzero(~single)
+    assert found.room[single] == pytest.approx(0.04, abs=0.005)
+    assert np.isinf(found.room[~single]).all()
+    contacts = touch(found, columns, surface, len(surface.points), DOWN, GRIPPER)
+    assert contacts.width == pytest.approx(np.where(single, 0.004, 0.048), abs=1e-6)
+    assert contacts.facing == pytest.approx(1.0, abs=1e-3)
+    assert (contacts.unseen == 0).all()
+
+
+def test_walls_that_no_finger_fits_between_are_one():
+    surface = two_walls(0.008)
+    found, _, _ = find(surface.points, DOWN, np.zeros(3), GRIPPER)
+    assert found.high - found.low == pytest.approx(0.016, abs=0.005)
+
+
+@pytest.mark.parametrize('height_m', [0.02, 0.05, 0.15])
+def test_tips_differ_in_depth_and_stay_clear_of_table_and_palm(height_m):
+    surface = two_walls(0.04, height_m=height_m)
+    found, _, _ = find(surface.points, DOWN, np.zeros(3), GRIPPER)
+    above = -found.tip  # the tool's z points down
+    assert (above > 0.002).all()
+    assert (above < height_m).all()
+    assert (above + GRIPPER.finger_length_m > height_m).all()
+    for place in set(zip(found.slice, found.low, strict=True)):
+        mine = np.sort(above[(found.slice == place[0]) & (found.low == place[1])])
+        assert (np.diff(np.unique(mine)) > 0.002).all()
 
 
 def jaws(*, y=0.0, tip=-0.003, width=0.04):
@@ -201,3 +247,19 @@ def test_whatever_speaks_against_a_grasp_lowers_its_score(values):
         worse[0, index] += 0.5
         if kind(worse) == kind(base):
             assert probability(worse)[0] <= before + 1e-12
+
+
+@pytest.mark.parametrize(
+    ('point', 'cause'),
+    [
+        ((0.0, 0.035, -0.02), 'collision_with_scene'),
+        ((0.0, 0.035, -0.2), 'collision_on_approach'),
+        ((0.02, 0.05, -0.1), 'collision_with_scene'),
+        ((0.0, 0.02, -0.02), ''),
+        ((0.0, 0.035, 0.01), ''),
+        ((0.0, 0.035, -0.3), ''),
+    ],
+)
+def test_what_the_gripper_meets_is_told_by_where_it_meets_it(point, cause):
+    found = hindrance(np.eye(4), 0.06, np.array([point]), GRIPPER, pre_grasp_m=0.1)
+    assert found == cause
