@@ -174,7 +174,8 @@ def test_a_catch_up_that_the_node_does_not_finish_is_answered(ros, transition):
     request = Track.Request(prompt=click(6, 6), stamp=headers[0].stamp)
     futures = [tracking.client.call_async(request) for _ in range(3)]
     waiting = lambda: int(diagnosis(ros, '')['requests waiting'])  # noqa: E731
-    ros.until(lambda: waiting() > 1, 'the requests to be at work')
+    # Seen three times, a second apart: by then each of them has begun, and has its frames.
+    ros.until(lambda: all(waiting() > 1 for _ in range(3)), 'the requests to be at work')
     assert change_state(ros, Transition.TRANSITION_DEACTIVATE)
     if transition == 'CLEANUP':
         assert change_state(ros, Transition.TRANSITION_CLEANUP)
