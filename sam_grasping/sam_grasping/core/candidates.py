@@ -181,7 +181,7 @@ def _intervals(
     parted = (np.diff(row, prepend=-1) != 0) | (begin - np.roll(end, 1) < 0)
     parted |= begin - np.roll(end, 1) >= need
     first = np.flatnonzero(parted)
-    last = np.append(first[1:], len(row)) - 1
+    last = np.append(first[1:], len(row))[: len(first)] - 1
     origin = columns.origin_y
     return row[first], origin + begin[first] * BIN_M, origin + end[last] * BIN_M
 

@@ -12,6 +12,7 @@ from shapes_in_depth import Box, Cylinder, Ground, Sphere, look_at, pinhole, pla
 
 from sam_grasping import Gripper, Limits, PlannerOptions, View, load_planner
 from sam_grasping.core.diversity import APART_M, APART_RAD, similar
+from sam_grasping.core.observation import Observation, Surface
 from sam_grasping.core.observe import observe
 from sam_grasping.core.transform import apply, inverse
 
@@ -267,3 +268,48 @@ def test_rejections_add_up():
         planner().plan(view, limits=Limits(reachable=lambda grasp: False)),
     ]
     assert len({total(plan) for plan in plans}) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    count=st.sampled_from([1, 2, 3, 30, 400]),
+    hidden=st.sampled_from([0, 1, 50]),
+    obstacles=st.sampled_from([0, 1, 300]),
+    flatness=st.sampled_from([(1, 1, 1), (1, 1, 0), (1, 0, 1), (0, 0, 1), (5, 5, 5)]),
+    gripper=st.builds(
+        Gripper,
+        max_width_m=st.floats(0.005, 0.3),
+        finger_length_m=st.floats(0.005, 0.3),
+        finger_thickness_m=st.floats(0.001, 0.05),
+        finger_width_m=st.floats(0.002, 0.1),
+    ),
+    cone=st.floats(0, np.pi / 2),
+)
+def test_whatever_is_seen_every_grasp_is_finite(
+    seed, count, hidden, obstacles, flatness, gripper, cone
+):
+    rng = np.random.default_rng(seed)
+
+    def surface(rows):
+        normals = rng.normal(size=(rows, 3))
+        points = rng.uniform(-0.05, 0.05, (rows, 3)) * flatness + [0, 0, 0.06]
+        return Surface(points, normals / np.linalg.norm(normals, axis=1, keepdims=True))
+
+    observation = Observation(
+        tf_camera_table=WORLD_CAMERA,
+        viewpoint=np.array([-0.4, 0.0, 0.4]),
+        seen=surface(count),
+        unseen=surface(hidden),
+        obstacles=rng.uniform(-0.3, 0.3, (obstacles, 3)),
+    )
+    options = PlannerOptions(approach_cone_rad=cone, max_grasps=50)
+    plan = load_planner('geometric', gripper=gripper, options=options).plan_observation(
+        observation
+    )
+    assert all(count > 0 for count in plan.rejections.values())
+    for grasp in plan.grasps:
+        for pose in (grasp.pose, grasp.pre_grasp, grasp.lift):
+            assert np.isfinite(pose).all()
+        assert np.isfinite([grasp.width_m, grasp.opening_m, grasp.score]).all()
+        assert 0 < grasp.width_m <= grasp.opening_m <= gripper.max_width_m + 1e-6
