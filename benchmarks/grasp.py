@@ -23,6 +23,7 @@ from report import Figure, write
 
 from sam_grasping.core.errors import GraspingError
 from sam_grasping.core.grasp import Grasp
+from sam_grasping.core.mask_choice import choose_mask
 from sam_grasping.core.planner import Planner
 from sam_grasping.core.registry import load_planner
 from sam_segmentation.core.prompt import Prompt
@@ -96,7 +97,9 @@ def with_segmented_masks(planner: Planner, seeds: Sequence[int]) -> Trials:
                 'box': Prompt(box_xyxy=jittered_box(truth, rng)),
             }
             for kind, prompt in prompts.items():
-                mask = segmenter.segment(embedding, prompt)[0].mask
+                # As grasp_node does: of a click's masks the one that depth speaks for.
+                found = segmenter.segment(embedding, prompt, multimask=kind == 'click')
+                mask = choose_mask(at.view(object_id), found).mask
                 trials[kind].append(try_best(planner, at, object_id, mask)[0])
     return trials
 

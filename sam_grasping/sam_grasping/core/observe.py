@@ -65,7 +65,7 @@ def observe(view: View, gripper: Gripper) -> Observation:
         )
     smooth = smoothness(near.depth_m, view.camera.fx)
     on_surface = smooth.on_surface & measured
-    plane = view.plane or _table(near, on_surface)
+    plane = view.plane or table_of(near, on_surface)
     if plane.offset_m <= 0:
         raise NoTableError(
             f'the camera is {-plane.offset_m:.3f} m below the given table; give the plane with '
@@ -101,7 +101,15 @@ def _reach_m(gripper: Gripper) -> float:
     return along + max(gripper.palm_size_xyz_m[:2]) / 2
 
 
-def _table(near: Crop, on_surface: Mask) -> Plane:
+def table_of(near: Crop, on_surface: Mask) -> Plane:
+    """Return the plane that the masked object stands on, from the pixels (H, W) of surfaces.
+
+    Raises
+    ------
+    NoTableError
+        If too little of it is seen, or nothing of the object.
+
+    """
     stride = max(1, round((on_surface.sum() / TABLE_SAMPLES) ** 0.5))
     part = np.zeros_like(on_surface)
     part[::stride, ::stride] = True

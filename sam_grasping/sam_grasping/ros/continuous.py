@@ -104,9 +104,9 @@ class Continuous:
 
     def _plan_next(self, active: Active, current: _Round) -> None:
         object_id = current.ids.pop(0)
-        mask = partial(current.objects.mask, object_id)
+        masks = partial(current.objects.masks, object_id)
         try:
-            planned = active.planning.plan(current.depth, mask, object_id=object_id)
+            planned = active.planning.plan(current.depth, masks, object_id=object_id)
         except SamError as error:
             current.errors.append(f'object {object_id}: {error}')
             return

@@ -83,6 +83,13 @@ def prompt_is_empty(msg: Prompt) -> bool:
     )
 
 
+def is_one_click(msg: Prompt) -> bool:
+    """Tell whether a prompt is one point and nothing else."""
+    return len(msg.points) == 1 and not (
+        msg.box.size_x or msg.box.size_y or not image_is_empty(msg.mask)
+    )
+
+
 def matrix_from_msg(msg: Transform) -> Floats:
     """Return a transform as a matrix (4, 4)."""
     return _matrix(msg.translation, msg.rotation)

@@ -6,14 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 from rclpy.node import Node
 
 from sam_grasping.core.errors import TargetError
 from sam_grasping.ros.conversions import mask_of_object
 from sam_grasping.ros.stamped_ring import StampedRing
 from sam_interfaces.msg import ObjectMask, ObjectMaskArray
+from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.ros.conversions import stamp_to_ns
 from sam_segmentation.ros.topic_input import TopicInput
 
@@ -44,8 +43,8 @@ class Objects:
         """The objects that are seen in the image."""
         return [obj.id for obj in self.msg.objects if obj.state == ObjectMask.VISIBLE and obj.area]
 
-    def mask(self, object_id: int) -> npt.NDArray[np.bool_]:
-        """Return where an object is, bool (H, W).
+    def masks(self, object_id: int) -> list[ScoredMask]:
+        """Return where an object is, as the only mask.
 
         Raises
         ------
@@ -67,7 +66,7 @@ class Objects:
                 f'object {object_id} is {state} in that image; wait until it is seen, or track '
                 'it anew'
             )
-        return mask_of_object(self.msg.label_image, object_id)
+        return [ScoredMask(mask_of_object(self.msg.label_image, object_id), 1.0)]
 
 
 class ObjectsInput(TopicInput):

@@ -69,7 +69,7 @@ class PlanService:
 def _job(active: Active, target: Target, max_grasps: int) -> tuple[Planned, GraspArray]:
     planning = active.planning
     planned = planning.plan(
-        target.depth, target.mask, object_id=target.object_id, max_grasps=max_grasps
+        target.depth, target.masks, object_id=target.object_id, max_grasps=max_grasps
     )
     gripper = planning.planner.gripper
     return planned, active.publishing.publish([planned], planned.header, gripper)

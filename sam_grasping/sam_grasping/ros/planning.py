@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
-import numpy.typing as npt
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from sam_grasping.core.grasp import Grasp
+from sam_grasping.core.mask_choice import choose_mask
 from sam_grasping.core.plan import Plan
 from sam_grasping.core.planner import Planner
 from sam_grasping.core.transform import Floats, apply, inverse
@@ -22,6 +22,7 @@ from sam_grasping.core.view import View
 from sam_grasping.ros import parameters
 from sam_grasping.ros.conversions import camera_from_msg, matrix_from_msg
 from sam_grasping.ros.depth_input import DepthFrame
+from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.ros.frames import Frames
 from sam_segmentation.ros.parameter import value
 
@@ -89,7 +90,7 @@ class Planning:
     def plan(
         self,
         depth: DepthFrame,
-        mask: Callable[[], npt.NDArray[np.bool_]],
+        masks: Callable[[], list[ScoredMask]],
         *,
         object_id: int = 0,
         max_grasps: int = 0,
@@ -99,8 +100,8 @@ class Planning:
         Parameters
         ----------
         depth : DepthFrame
-        mask : callable
-            Returns the object's pixels, bool (H, W); raises SamError.
+        masks : callable
+            Returns the object's pixels, or what they may be, best first; raises SamError.
         object_id : int
             0: none.
         max_grasps : int
@@ -115,7 +116,8 @@ class Planning:
         """
         camera = camera_from_msg(self._camera_info())
         # Before TF is waited for: what is wrong with these is known at once.
-        view = View(depth_m=depth.depth_m, mask=mask(), camera=camera)
+        found = masks()
+        view = View(depth_m=depth.depth_m, mask=found[0].mask, camera=camera)
         header = Header(stamp=depth.header.stamp, frame_id=depth.header.frame_id)
         tf = None
         target = value(self._node, 'target_frame')
@@ -130,7 +132,7 @@ class Planning:
         limits = parameters.limits(self._node, np.eye(4) if tf is None else tf)
         begin = perf_counter()
         plan = self.planner.plan(
-            view,
+            replace(view, mask=choose_mask(view, found).mask),
             limits=limits,
             max_grasps=max_grasps or value(self._node, 'max_grasps'),
         )

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 
-import numpy as np
-import numpy.typing as npt
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 
 from sam_grasping.core.errors import GraspingError, TargetError
-from sam_grasping.ros.conversions import prompt_is_empty
+from sam_grasping.ros.conversions import is_one_click, prompt_is_empty
 from sam_grasping.ros.depth_input import DepthFrame, DepthInput
 from sam_grasping.ros.objects_input import Objects, ObjectsInput
 from sam_grasping.ros.stamped_ring import StampedRing, T
@@ -24,6 +23,7 @@ from sam_interfaces.msg import Prompt
 from sam_interfaces.srv import PlanGrasps, SegmentRequest
 from sam_segmentation.core.errors import MissingFrameError
 from sam_segmentation.core.frame_ring import NANOSECONDS, format_stamp
+from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.ros.conversions import image_is_empty, mask_from_msg, stamp_to_ns
 from sam_segmentation.ros.parameter import value
 
@@ -39,15 +39,15 @@ class Target:
     Parameters
     ----------
     depth : DepthFrame
-    mask : callable
-        Returns them, bool (H, W); raises SamError.
+    masks : callable
+        Returns them, or what they may be, best first; raises SamError.
     object_id : int
         0: none.
 
     """
 
     depth: DepthFrame
-    mask: Callable[[], npt.NDArray[np.bool_]]
+    masks: Callable[[], list[ScoredMask]]
     object_id: int = 0
 
 
@@ -97,10 +97,11 @@ class Targets:
         stamp_ns = stamp_to_ns(request.stamp)
         if names == ['object_id']:
             return await self._tracked(request.object_id, stamp_ns, depth, objects)
-        image = request.mask
+        masks, header = [(request.mask, 1.0)], request.mask.header
         if names == ['prompt']:
-            image = await self._mask_of(request.prompt, request)
-        return await self._masked(image, stamp_ns, depth)
+            masks, header = await self._masks_of(request.prompt, request)
+        frame = await self.depth_at(depth, stamp_ns or stamp_to_ns(header.stamp))
+        return Target(frame, partial(_decoded, masks))
 
     async def depth_at(self, depth: DepthInput, stamp_ns: int) -> DepthFrame:
         """Return the depth image of a time, 0: the newest; wait for one that is yet to come.
@@ -151,7 +152,7 @@ class Targets:
         else:
             seen = self._objects_at(objects, stamp_ns)
             frame = await self.depth_at(depth, seen.stamp_ns)
-        return Target(frame, partial(seen.mask, object_id), object_id)
+        return Target(frame, partial(seen.masks, object_id), object_id)
 
     def _objects_at(self, objects: ObjectsInput, stamp_ns: int) -> Objects:
         ring = objects.ring
@@ -167,12 +168,13 @@ class Targets:
             f'no objects of stamp {format_stamp(stamp_ns)} are buffered; {_span(ring)}'
         )
 
-    async def _masked(self, image: Image, stamp_ns: int, depth: DepthInput) -> Target:
-        frame = await self.depth_at(depth, stamp_ns or stamp_to_ns(image.header.stamp))
-        return Target(frame, partial(mask_from_msg, image))
+    async def _masks_of(
+        self, prompt: Prompt, request: PlanGrasps.Request
+    ) -> tuple[list[tuple[Image, float]], Header]:
+        """Return the masks of a prompt with their scores, by `~/segment`, and its image's header.
 
-    async def _mask_of(self, prompt: Prompt, request: PlanGrasps.Request) -> Image:
-        """Return the best mask of a prompt, by `~/segment`, with the header of its image."""
+        A click alone may mean a thing or a part of it: it gives several.
+        """
         name = self._node.resolve_service_name('~/segment')
         if not self._segment.service_is_ready():
             raise SegmentationError(
@@ -180,7 +182,9 @@ class Targets:
                 '~/segment, or give a mask'
             )
         future = self._segment.call_async(
-            SegmentRequest.Request(stamp=request.stamp, prompts=[prompt])
+            SegmentRequest.Request(
+                stamp=request.stamp, prompts=[prompt], multimask_output=is_one_click(prompt)
+            )
         )
         timeout_s = value(self._node, 'segment_timeout_s')
         if not await self._within(future, timeout_s):
@@ -192,9 +196,7 @@ class Targets:
         answer = future.result()
         if not answer.success or not answer.objects:
             raise SegmentationError(f'{name} found nothing: {answer.message}')
-        image: Image = answer.objects[0].mask
-        image.header = answer.header
-        return image
+        return [(obj.mask, obj.score) for obj in answer.objects], answer.header
 
     async def _within(self, future: Future, timeout_s: float) -> bool:
         """Wait until a future is done or the time is up; return whether it is done."""
@@ -228,6 +230,10 @@ class Targets:
             'ask sooner, raise depth_buffer_size, or stamp_tolerance_s if depth and colour are '
             'not taken together'
         )
+
+
+def _decoded(masks: list[tuple[Image, float]]) -> list[ScoredMask]:
+    return [ScoredMask(mask_from_msg(image), score) for image, score in masks]
 
 
 def _span(ring: StampedRing[T]) -> str:

@@ -143,7 +143,7 @@ def test_a_camera_without_a_focal_length_is_refused():
 
 def test_an_object_is_where_the_label_image_has_its_number():
     objects = Objects(0, objects_message(HEADER))
-    np.testing.assert_array_equal(objects.mask(BOX), IDS == BOX)
+    np.testing.assert_array_equal(objects.masks(BOX)[0].mask, IDS == BOX)
     assert objects.visible_ids == [BOX, BALL]
 
 
@@ -157,14 +157,14 @@ def test_an_object_is_where_the_label_image_has_its_number():
 )
 def test_an_object_that_is_not_seen_is_an_error(object_id, states, words):
     with pytest.raises(TargetError, match=words):
-        Objects(0, objects_message(HEADER, states=states)).mask(object_id)
+        Objects(0, objects_message(HEADER, states=states)).masks(object_id)
 
 
 def test_a_label_image_of_another_encoding_is_an_error():
     message = objects_message(HEADER)
     message.label_image.encoding = 'mono8'
     with pytest.raises(ImageError, match='mono8'):
-        Objects(0, message).mask(BOX)
+        Objects(0, message).masks(BOX)
 
 
 # Stamps
