@@ -31,8 +31,8 @@ lint: $(BUILD_READY) ## Style and types
 bench: $(BUILD_READY) ## Measure accuracy, speed and load (about 40 min); tables, and JSON in build/bench/
 	@$(IN_WORKSPACE) for name in accuracy tracking tracker node; do python -W ignore benchmarks/$$name.py; done
 
-bench-grasp: $(BUILD_READY) ## Measure how many grasps hold, and how fast they are planned (about 30 min)
-	@$(IN_WORKSPACE) for name in grasp_speed grasp; do python -W ignore benchmarks/$$name.py; done
+bench-grasp: $(BUILD_READY) ## Measure how many grasps hold, and how fast they are planned (about 10 min)
+	@$(IN_WORKSPACE) for name in grasp_speed node_grasping grasp; do python -W ignore benchmarks/$$name.py; done
 
 bench-gpu: ## Measure the models on a GPU: torch and the models' packages, no ROS
 	@if [[ -x .venv/bin/python ]]; then python=.venv/bin/python; else python=python3; fi; \

@@ -10,8 +10,8 @@ from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.plane import Plane
 from sam_grasping.core.transform import Floats
 
-# Why a candidate is not among the grasps, and what a person can do about it. A planner may
-# count further causes of its own.
+# Why a candidate is not among the grasps, in the order in which candidates are looked at. A planner
+# may count further causes of its own.
 CAUSES = {
     'too_wide': 'the object is wider there than the jaws open',
     'contact_slope': 'the fingers would slide off the slope of the surfaces',
@@ -59,5 +59,13 @@ class Plan:
         found = f'{len(self.grasps)} grasps' if self.grasps else 'no grasp was found'
         if not rest:
             return f'{found}; no candidate was rejected' if self.grasps else found
-        hint = '' if self.grasps else f'; mostly: {CAUSES.get(causes[0][0], causes[0][0])}'
-        return f'{found}; candidates rejected: {rest}{hint}'
+        return f'{found}; candidates rejected: {rest}{"" if self.grasps else self._hint()}'
+
+    def _hint(self) -> str:
+        most = max(self.rejections, key=lambda cause: self.rejections[cause])
+        hint = f'; mostly, {CAUSES.get(most, most)}'
+        # What everything else about was right: often the one that a person can change.
+        farthest = [cause for cause in CAUSES if self.rejections.get(cause)][-1:]
+        if farthest and farthest != [most]:
+            hint += f'; where all else was right, {CAUSES[farthest[0]]}'
+        return hint
