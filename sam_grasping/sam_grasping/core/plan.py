@@ -10,8 +10,8 @@ from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.plane import Plane
 from sam_grasping.core.transform import Floats
 
-# Why a candidate is not among the grasps, in the order in which candidates are looked at. A planner
-# may count further causes of its own.
+# Why a candidate is not among the grasps, in the order in which candidates are looked at. A
+# planner may count further causes of its own.
 CAUSES = {
     'too_wide': 'the object is wider there than the jaws open',
     'contact_slope': 'the fingers would slide off the slope of the surfaces',
