@@ -8,8 +8,8 @@ In every other scene the masks are true and the noise is usual; in the others th
 RealSense's and the masks are what the default segmenter makes of clicks and boxes. Several grasps
 of each target are tried, the best ones by the score so far and some others, in two rounds: first
 by a score that is set by hand, then by what was learnt from that. A quarter of the scenes takes no
-part in the fit; what is printed at the end is measured on it. Takes about a quarter of an hour for
-60 scenes. The held-out seeds that grasp.py measures on are never rendered here.
+part in the fit; what is printed at the end is measured on it. Takes about a quarter of an hour on
+one core. The held-out seeds that grasp.py measures on are never rendered here.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from sam_simulation.core.sensor import REALSENSE
 Floats = npt.NDArray[np.float64]
 
 TARGET = Path(score_constants.__file__)
-SCENES = 60
+SCENES = 50
 ROUNDS = 2
 BEST, OTHERS = 7, 3  # grasps tried per target
 CHECK_EVERY = 4  # scenes of a kind, of which the last only checks
