@@ -16,18 +16,18 @@ from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from accuracy import CLICK, JITTER_PX, click_in, jittered_box
 from grasp_figures import Trial, figures, print_tables, rate
 from report import Figure, write
 
 from sam_grasping.core.errors import GraspingError
 from sam_grasping.core.grasp import Grasp
-from sam_grasping.core.mask_choice import choose_mask
+from sam_grasping.core.mask_choice import plan_likeliest
 from sam_grasping.core.planner import Planner
 from sam_grasping.core.registry import load_planner
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.registry import load_segmenter
+from sam_segmentation.core.scored_mask import ScoredMask
 from sam_simulation.core.dataset import DEVELOPMENT_SEEDS, HELD_OUT_SEEDS
 from sam_simulation.core.grasp_trials import MIN_TARGET_PX, GraspScene, grasp_scenes
 from sam_simulation.core.judge import Judge
@@ -45,13 +45,18 @@ Trials = dict[str, list[Trial]]
 
 
 def try_best(
-    planner: Planner, at: GraspScene, object_id: int, mask: npt.NDArray[np.bool_] | None = None
+    planner: Planner, at: GraspScene, object_id: int, masks: Sequence[ScoredMask] | None = None
 ) -> tuple[Trial, Grasp | None]:
-    """Return how the best grasp of a target ends, and the grasp, in the camera's frame."""
+    """Return how the best grasp of a target ends, and the grasp, in the camera's frame.
+
+    Without masks it is planned for the true one; with several as grasp_node does for a click.
+    """
     name = next(item.class_name for item in at.scene.objects if item.id == object_id)
     begin = time.perf_counter()
     try:
-        plan = planner.plan(at.view(object_id, mask), max_grasps=1)
+        view = at.view(object_id)
+        found = masks or [ScoredMask(view.mask, 1.0)]
+        plan = plan_likeliest(planner, view, found, max_grasps=1)
     except GraspingError as error:
         return Trial(name, None, None, type(error).__name__, time.perf_counter() - begin), None
     seconds = time.perf_counter() - begin
@@ -97,10 +102,8 @@ def with_segmented_masks(planner: Planner, seeds: Sequence[int]) -> Trials:
                 'box': Prompt(box_xyxy=jittered_box(truth, rng)),
             }
             for kind, prompt in prompts.items():
-                # As grasp_node does: of a click's masks the one that depth speaks for.
                 found = segmenter.segment(embedding, prompt, multimask=kind == 'click')
-                mask = choose_mask(at.view(object_id), found).mask
-                trials[kind].append(try_best(planner, at, object_id, mask)[0])
+                trials[kind].append(try_best(planner, at, object_id, found)[0])
     return trials
 
 

@@ -6,6 +6,7 @@ from sam_grasping.core.errors import GraspingError
 from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.gripper import Gripper
 from sam_grasping.core.limits import Limits
+from sam_grasping.core.oriented_box import OrientedBox, principal_axes, standing_box
 from sam_grasping.core.plan import Plan
 from sam_grasping.core.plane import Plane
 from sam_grasping.core.planner import Planner
@@ -19,6 +20,7 @@ __all__ = [
     'GraspingError',
     'Gripper',
     'Limits',
+    'OrientedBox',
     'Plan',
     'Plane',
     'Planner',
@@ -26,4 +28,6 @@ __all__ = [
     'View',
     'load_planner',
     'planner_names',
+    'principal_axes',
+    'standing_box',
 ]

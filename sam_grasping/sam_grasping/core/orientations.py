@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import ConvexHull, QhullError
 
+from sam_grasping.core.oriented_box import standing_box
 from sam_grasping.core.transform import Floats
 
 YAW_STEP_RAD = np.radians(20.0)
@@ -52,7 +52,7 @@ def rotations(points: Floats, normals: Floats, *, cone_rad: float) -> tuple[Floa
 
 def _yaws(points: Floats, normals: Floats) -> Floats:
     """Return directions of the jaw axis in the plane of the table, modulo pi [rad]."""
-    first = _rectangle_yaw(points[:, :2])
+    first = standing_box(points).yaw_rad
     faces = _face_yaws(normals)
     preferred = np.concatenate([faces, faces + np.pi / 2, [first, first + np.pi / 2]])
     grid = preferred[0] + np.arange(0.0, np.pi - 1e-9, YAW_STEP_RAD)
@@ -63,23 +63,6 @@ def _yaws(points: Floats, normals: Floats) -> Floats:
             if min(apart, default=np.pi) > least:
                 chosen.append(yaw)
     return np.array(chosen)
-
-
-def _rectangle_yaw(points_xy: Floats) -> float:
-    """Return the direction of a side of the smallest rectangle round points [rad].
-
-    A side of it lies on a side of the convex hull (Freeman and Shapira, 1975).
-    """
-    try:
-        hull = points_xy[ConvexHull(points_xy).vertices]
-    except (QhullError, ValueError):
-        return 0.0  # a line or a point has no rectangle; every direction is as good
-    side = np.roll(hull, -1, axis=0) - hull
-    yaws = np.arctan2(side[:, 1], side[:, 0])
-    along = np.stack([np.cos(yaws), np.sin(yaws)])
-    across = np.stack([-np.sin(yaws), np.cos(yaws)])
-    areas = np.ptp(hull @ along, axis=0) * np.ptp(hull @ across, axis=0)
-    return float(yaws[np.argmin(areas)])
 
 
 def _face_yaws(normals: Floats) -> Floats:

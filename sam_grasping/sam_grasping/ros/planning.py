@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from sam_grasping.core.grasp import Grasp
-from sam_grasping.core.mask_choice import choose_mask
+from sam_grasping.core.mask_choice import plan_likeliest
 from sam_grasping.core.plan import Plan
 from sam_grasping.core.planner import Planner
 from sam_grasping.core.transform import Floats, apply, inverse
@@ -131,8 +131,10 @@ class Planning:
             view = replace(view, plane=plane)
         limits = parameters.limits(self._node, np.eye(4) if tf is None else tf)
         begin = perf_counter()
-        plan = self.planner.plan(
-            replace(view, mask=choose_mask(view, found).mask),
+        plan = plan_likeliest(
+            self.planner,
+            view,
+            found,
             limits=limits,
             max_grasps=max_grasps or value(self._node, 'max_grasps'),
         )
