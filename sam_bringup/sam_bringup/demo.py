@@ -47,7 +47,7 @@ MIN_AREA_PX = 400
 SHOTS = 50
 # The simulated scenes in which grasps are tried, and the share of objects that must be held.
 GRASP_SEEDS = (109, 57)
-GRASP_GOAL = 0.75
+GRASP_GOAL = 0.6
 
 
 @dataclass(frozen=True)
