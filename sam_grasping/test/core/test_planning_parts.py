@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sam_grasping import Gripper
+from sam_grasping import Gripper, Plan, Plane
 from sam_grasping.core.candidates import find
 from sam_grasping.core.centre_of_mass import centre_of_mass
 from sam_grasping.core.collision import Jaws, Scene, above_table, hindrance
@@ -263,3 +263,16 @@ def test_whatever_speaks_against_a_grasp_lowers_its_score(values):
 def test_what_the_gripper_meets_is_told_by_where_it_meets_it(point, cause):
     found = hindrance(np.eye(4), 0.06, np.array([point]), GRIPPER, pre_grasp_m=0.1)
     assert found == cause
+
+
+def test_an_empty_plan_names_the_most_frequent_cause_and_what_came_farthest():
+    nothing, plane = np.zeros((0, 3)), Plane(np.array([0.0, 0.0, 1.0]), 1.0)
+    rejections = {'contact_slope': 50, 'outside_workspace': 7}
+    words = Plan(grasps=(), rejections=rejections, object_points=nothing, plane=plane).explain()
+    assert 'no grasp was found; candidates rejected: 50 contact_slope, 7 outside_work' in words
+    assert 'mostly, the fingers would slide off' in words
+    assert 'where all else was right, the grasp leaves the workspace' in words
+    words = Plan(
+        grasps=(), rejections={'too_wide': 3}, object_points=nothing, plane=plane
+    ).explain()
+    assert words.endswith('mostly, the object is wider there than the jaws open')
