@@ -28,7 +28,7 @@ class GeometricPlanner(Planner):
         self, view: View, *, limits: Limits | None = None, max_grasps: int | None = None
     ) -> Plan:
         """Plan grasps of the object in a view; see Planner."""
-        observation = observe(view, self.gripper)
+        observation = observe(view, self.gripper, approach_m=self.options.pre_grasp_m)
         return self.plan_observation(observation, limits=limits, max_grasps=max_grasps)
 
     def plan_observation(

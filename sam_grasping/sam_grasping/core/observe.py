@@ -29,13 +29,11 @@ TABLE_M = 0.004
 TABLE_SAMPLES = 5000
 # Fewer points than this, alone, are a sensor's fancy and no obstacle.
 SPECK = 3
-# How far before the grasp an approach begins, at most, that obstacles are kept for [m].
-APPROACH_M = 0.1
 # Further behind what is measured than this is out of sight [m].
 BEHIND_M = 0.005
 
 
-def observe(view: View, gripper: Gripper) -> Observation:
+def observe(view: View, gripper: Gripper, *, approach_m: float = 0.1) -> Observation:
     """Return what a view shows of its object, and what stands round it.
 
     Parameters
@@ -43,6 +41,8 @@ def observe(view: View, gripper: Gripper) -> Observation:
     view : View
     gripper : Gripper
         Its size decides how far round the object is looked for obstacles.
+    approach_m : float
+        So does how far before the grasp the approach begins [m].
 
     Raises
     ------
@@ -56,7 +56,8 @@ def observe(view: View, gripper: Gripper) -> Observation:
     """
     if not view.mask.any():
         raise TargetError('the mask is empty; choose an object that the camera sees')
-    near = crop(view, _reach_m(gripper))
+    reach_m = _reach_m(gripper, approach_m)
+    near = crop(view, reach_m)
     measured = np.isfinite(near.depth_m)
     if not (near.mask & measured).any():
         raise DepthError(
@@ -90,14 +91,14 @@ def observe(view: View, gripper: Gripper) -> Observation:
         viewpoint=viewpoint,
         seen=seen,
         unseen=complete(points, seen, hidden),
-        obstacles=_obstacles(near, around, tf_table_camera, points, _reach_m(gripper)),
+        obstacles=_obstacles(near, around, tf_table_camera, points, reach_m),
         dropped=dropped,
     )
 
 
-def _reach_m(gripper: Gripper) -> float:
+def _reach_m(gripper: Gripper, approach_m: float) -> float:
     """Return how far from the object the gripper may be, at most, when it grasps it."""
-    along = gripper.finger_length_m + gripper.palm_size_xyz_m[2] + APPROACH_M
+    along = gripper.finger_length_m + gripper.palm_size_xyz_m[2] + approach_m
     return along + max(gripper.palm_size_xyz_m[:2]) / 2
 
 

@@ -329,3 +329,10 @@ def test_an_edge_does_not_round_the_normals_beside_it():
     normals = seen.seen.normals @ tf[:3, :3].T @ BOX.pose[:3, :3]
     # Every normal is that of a face.
     assert np.percentile(np.abs(normals).max(axis=1), 5) > np.cos(np.radians(6))
+
+
+def test_a_longer_approach_looks_further_for_obstacles():
+    post = Box((0.04, 0.04, 0.2), pose=placed(y=-0.45, z=0.1))
+    view = view_of(BOX, post, eye=look_at((0.9, 0.0, 0.8), (0, -0.2, 0.04)))
+    assert len(observe(view, Gripper()).obstacles) == 0
+    assert len(observe(view, Gripper(), approach_m=0.3).obstacles) > 20
