@@ -89,27 +89,6 @@ class GraspNode(ManagedNode):
         self.get_logger().info(f'ready; depth from {depth.topic}')
         return super().on_activate(state)
 
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop listening."""
-        self._stop_listening()
-        self.enter('inactive')
-        return super().on_deactivate(state)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of the planner."""
-        result = super().on_cleanup(state)
-        self._release()
-        self.enter('unconfigured')
-        return result
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of everything, from whichever state."""
-        result = super().on_shutdown(state)
-        self._stop_listening()
-        self._release()
-        self.enter('finalized')
-        return result
-
     def close(self) -> None:
         """End the worker without a transition, at the end of the process."""
         self._active = None
@@ -117,7 +96,8 @@ class GraspNode(ManagedNode):
             self._worker.stop()
             self._worker = None
 
-    def _stop_listening(self) -> None:
+    def stop_listening(self) -> None:
+        """Stop listening to the camera and to what is tracked."""
         active, self._active = self._active, None
         if active is not None:
             active.depth.close()
@@ -126,7 +106,8 @@ class GraspNode(ManagedNode):
             self._camera_info.close()
             self._camera_info = None
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Let go of the planner, and of what it needs."""
         if self._worker is not None:
             self._worker.stop()
             self._worker = None

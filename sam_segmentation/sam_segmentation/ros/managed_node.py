@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from sam_segmentation.core.errors import SamError
 from sam_segmentation.ros.parameter import Parameter, declare, value
@@ -17,8 +18,11 @@ class NotActiveError(SamError):
     """The node is not in the state that a request needs."""
 
 
-class ManagedNode(LifecycleNode):
+class ManagedNode(LifecycleNode, ABC):
     """Knows the state that it is in, and what a transition failed for.
+
+    A node of this kind says how it stops listening and what it lets go of; when, is the same for
+    all.
 
     Parameters
     ----------
@@ -45,6 +49,35 @@ class ManagedNode(LifecycleNode):
         """Configure and activate, unless a lifecycle manager does; a failure is in `error`."""
         if value(self, 'autostart') and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
+
+    @abstractmethod
+    def stop_listening(self) -> None:
+        """End what `on_activate` began; called in any state."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Free what `on_configure` made; called in any state."""
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop listening."""
+        self.stop_listening()
+        self.enter('inactive')
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything."""
+        result = super().on_cleanup(state)
+        self.release()
+        self.enter('unconfigured')
+        return result
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything, from whichever state."""
+        result = super().on_shutdown(state)
+        self.stop_listening()
+        self.release()
+        self.enter('finalized')
+        return result
 
     def enter(self, state: str) -> None:
         """Note that a transition succeeded."""

@@ -82,30 +82,11 @@ class SamNode(ManagedNode):
         self.get_logger().info(f'ready; images from {self._image_input.topic}')
         return super().on_activate(state)
 
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def stop_listening(self) -> None:
         """Stop listening to the camera."""
         if self._image_input is not None:
             self._image_input.close()
             self._image_input = None
-        self.enter('inactive')
-        return super().on_deactivate(state)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free the model and its memory."""
-        result = super().on_cleanup(state)
-        self._release()
-        self.enter('unconfigured')
-        return result
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free everything, from whichever state."""
-        result = super().on_shutdown(state)
-        if self._image_input is not None:
-            self._image_input.close()
-            self._image_input = None
-        self._release()
-        self.enter('finalized')
-        return result
 
     def close(self) -> None:
         """Free everything without a transition, at the end of the process."""
@@ -114,7 +95,8 @@ class SamNode(ManagedNode):
             self._engine.close()
             self._engine = None
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Free the model and its memory."""
         if self._prompts is not None:
             self._prompts.close()
             self._prompts = None
