@@ -184,8 +184,14 @@ def test_a_catch_up_that_the_node_does_not_finish_is_answered(ros, transition):
     refusals = ['no image has arrived']
     if transition == 'CLEANUP':
         refusals.append('was deactivated before the request was done')
-    for answer in (future.result() for future in futures):
+    answers = [future.result() for future in futures]
+    for answer in answers:
         assert answer.success or any(words in answer.message for words in refusals), answer.message
+    # Several were at work for seconds to come: one at least is finished, or broken off.
+    assert any(
+        answer.success if transition == 'DEACTIVATE' else refusals[-1] in answer.message
+        for answer in answers
+    )
     if transition == 'CLEANUP':
         assert change_state(ros, Transition.TRANSITION_CONFIGURE)
     answer = tracking.ask('LIST')
