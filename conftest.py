@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests over DDS share: a domain of their own, processes that end with the test, a client."""
+"""What tests share.
+
+Over DDS: a domain of their own, processes that end with the test, a client. On real pictures:
+where they lie.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,8 @@ import pytest
 
 PROFILE = Path(__file__).parent / 'sam_bringup' / 'config' / 'fastdds.xml'
 TIMEOUT_S = 30.0
+# Folders of real pictures; CONTRIBUTING.md says what is in them.
+REAL_FOLDERS = ('photos/davis16', 'videos/davis', 'rgbd/sixdof')
 
 
 class Ros:
@@ -164,3 +170,22 @@ def module_ros() -> Iterator[Ros]:
     """A ROS domain for the tests of a module, for a node that they share."""
     with own_domain() as ros:
         yield ros
+
+
+@pytest.fixture(scope='session')
+def real_data() -> Path:
+    """Return the folder of real pictures that SAM_REAL_DATA names; skip where it is not set."""
+    named = os.environ.get('SAM_REAL_DATA', '')
+    if not named:
+        pytest.skip(
+            f'set SAM_REAL_DATA to a folder of real pictures (it holds {", ".join(REAL_FOLDERS)}: '
+            'see CONTRIBUTING.md)'
+        )
+    folder = Path(named).expanduser().resolve()
+    missing = [part for part in REAL_FOLDERS if not (folder / part).is_dir()]
+    if missing:
+        pytest.fail(
+            f'SAM_REAL_DATA={named} lacks {", ".join(missing)}; give the folder that '
+            'CONTRIBUTING.md describes, or unset it to skip the tests on real pictures'
+        )
+    return folder
