@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import struct
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CompressedImage
 
 from sam_grasping.core.depth import depth_to_metres
 from sam_grasping.core.errors import DepthError
-from sam_segmentation.core.decoding import check_image_header
+from sam_segmentation.core.decoding import decode_values
 from sam_segmentation.core.errors import ImageError
 
 # Before the PNG: a format, and two numbers by which 32FC1 was made 16 bits deep. See
@@ -36,11 +35,10 @@ def depth_from_compressed(msg: CompressedImage) -> npt.NDArray[np.float32]:
     data = bytes(msg.data)
     what = f'the compressed depth image ({msg.format!r}, {len(data)} bytes)'
     try:
-        check_image_header(data[HEADER.size :], what)
+        pixels = decode_values(data[HEADER.size :], what)
     except ImageError as error:
         raise DepthError(str(error)) from error
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8, -1, HEADER.size), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 2:
+    if pixels.dtype != np.uint16 or pixels.ndim != 2:
         raise DepthError(f'{what} is no whole PNG of one channel of 16 bits; send one')
     if _encoding(msg) == '16UC1':
         return depth_to_metres(pixels, '16UC1')

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sam_segmentation.core.decoding import decode_image, raw_to_rgb
+from sam_segmentation.core.decoding import check_colour_format, decode_image, raw_to_rgb
 from sam_segmentation.core.errors import ImageError
 from sam_segmentation.offline.errors import InputError
 from sam_segmentation.offline.frame_source import Frame, FrameSource
@@ -183,7 +183,8 @@ class Bag(FrameSource):
 def _decode(msg: Any) -> npt.NDArray[np.uint8]:
     if hasattr(msg, 'encoding'):
         return raw_to_rgb(msg)
-    return decode_image(bytes(msg.data), f'the compressed image ({msg.format!r})')
+    check_colour_format(msg.format)
+    return decode_image(bytes(msg.data), f'the compressed image ({msg.format[:80]!r})')
 
 
 def _rosbags() -> tuple[Any, Any]:

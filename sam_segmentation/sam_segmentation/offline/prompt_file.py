@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import yaml
 
-from sam_segmentation.core.decoding import check_image_header
+from sam_segmentation.core.decoding import decode_values
 from sam_segmentation.core.errors import ImageError, PromptError
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.tracker import MAX_ID
@@ -180,18 +179,14 @@ def _mask(entry: Mapping[str, Any], where: str, path: Path) -> npt.NDArray[np.bo
         raise InputError(f'{where}: mask is {_shown(name)}; give the name of a PNG file')
     file = path.parent / name
     try:
-        data = file.read_bytes()
-        check_image_header(data, f'mask {file}')
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        pixels = decode_values(file.read_bytes(), f'mask {file}')
     except OSError as error:
         raise InputError(
             f'{where}: mask {file} cannot be read: {error.strerror}; give a PNG file, its path '
             "seen from the prompt file's folder"
         ) from error
-    except (ImageError, cv2.error) as error:
+    except ImageError as error:
         raise InputError(f'{where}: {error}') from error
-    if pixels is None:
-        raise InputError(f'{where}: mask {file} cannot be decoded; give a whole PNG')
     if pixels.ndim == 3:
         # Opacity is no colour: a transparent black pixel and an opaque one are both background.
         pixels = pixels[..., :3].any(axis=2)

@@ -16,7 +16,13 @@ from vision_msgs.msg import BoundingBox2D, Detection2D, ObjectHypothesisWithPose
 
 from sam_interfaces.msg import ObjectMask
 from sam_interfaces.msg import Prompt as PromptMsg
-from sam_segmentation.core.decoding import YUV_TO_RGB, check_raw, decode_image, raw_to_rgb
+from sam_segmentation.core.decoding import (
+    NOT_BY_CV_BRIDGE,
+    check_colour_format,
+    check_raw,
+    decode_image,
+    raw_to_rgb,
+)
 from sam_segmentation.core.errors import ImageError, PromptError
 from sam_segmentation.core.frame_ring import NANOSECONDS
 from sam_segmentation.core.masks import BoxXyxy
@@ -32,8 +38,7 @@ def image_is_empty(msg: Image) -> bool:
 
 def image_to_rgb(msg: Image) -> npt.NDArray[np.uint8]:
     """Return an image message as uint8 (H, W, 3) in RGB; raises ImageError."""
-    if msg.encoding in YUV_TO_RGB:
-        # Not by cv_bridge, which knows these names on some distributions only.
+    if msg.encoding in NOT_BY_CV_BRIDGE:
         return raw_to_rgb(msg)
     check_raw(msg)
     try:
@@ -43,11 +48,17 @@ def image_to_rgb(msg: Image) -> npt.NDArray[np.uint8]:
 
 
 def compressed_to_rgb(msg: CompressedImage) -> npt.NDArray[np.uint8]:
-    """Return a compressed image (JPEG, PNG, ...) as uint8 (H, W, 3) in RGB; raises ImageError."""
+    """Return a compressed image (JPEG or PNG) as uint8 (H, W, 3) in RGB; raises ImageError.
+
+    Depth is refused, as its format tells, and so is what `decode_image` refuses.
+    """
+    check_colour_format(msg.format)
     if not len(msg.data):
         raise ImageError('the compressed image holds no data; send a JPEG or PNG')
     size = len(msg.data)
-    return decode_image(bytes(msg.data), f'the compressed image ({msg.format!r}, {size} bytes)')
+    return decode_image(
+        bytes(msg.data), f'the compressed image ({msg.format[:80]!r}, {size} bytes)'
+    )
 
 
 def stamp_to_ns(stamp: Time) -> int:

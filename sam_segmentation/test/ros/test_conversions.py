@@ -38,6 +38,60 @@ def packed_yuv(order: str) -> np.ndarray:
     )
 
 
+def planes(order: str) -> np.ndarray:
+    """Return brightness above pairs of colours, each of 2 x 2 pixels."""
+    height, width = RGB.shape[:2]
+    flat = cv2.cvtColor(RGB, cv2.COLOR_RGB2YUV_I420).ravel()
+    quarter = height * width // 4
+    u, v = flat[4 * quarter : 5 * quarter], flat[5 * quarter :]
+    pairs = np.stack((u, v) if order == 'nv12' else (v, u), axis=-1)
+    return np.vstack([flat[: 4 * quarter].reshape(height, width), pairs.reshape(-1, width)])
+
+
+def planes_message(order: str) -> Image:
+    msg = array_to_image(planes(order), order, HEADER)
+    msg.height = RGB.shape[0]
+    return msg
+
+
+@pytest.mark.parametrize('encoding', ['nv12', 'nv21'])
+def test_planes_of_brightness_and_colours_are_converted_to_rgb(encoding):
+    msg = planes_message(encoding)
+    # Where colours change by 3 a pixel, those of 2 x 2 pixels are off by some.
+    assert np.abs(image_to_rgb(msg).astype(int) - RGB).max() <= 8
+    msg.data = msg.data[:-1]
+    with pytest.raises(ImageError, match='72 x 64 = 4608; send the whole image'):
+        image_to_rgb(msg)
+
+
+@pytest.mark.parametrize('is_bigendian', [0, 1])
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+def test_a_mosaic_of_16_bits_is_converted_to_rgb(pattern, is_bigendian):
+    deep = (bayer(pattern).astype(np.uint16) * 257).astype('>u2' if is_bigendian else '<u2')
+    msg = array_to_image(deep.view(np.uint8), f'bayer_{pattern}16', HEADER)
+    msg.width, msg.is_bigendian = RGB.shape[1], is_bigendian
+    eight = image_to_rgb(array_to_image(bayer(pattern), f'bayer_{pattern}8', HEADER))
+    assert np.abs(image_to_rgb(msg).astype(int) - eight).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'remedy'), [('8UC3', 'as rgb8 or bgr8'), ('8UC1', 'as mono8')]
+)
+def test_an_encoding_that_does_not_name_its_channels_is_refused_with_the_remedy(encoding, remedy):
+    with pytest.raises(ImageError, match=remedy):
+        image_to_rgb(Image(width=2, height=2, step=8, encoding=encoding, data=bytes(16)))
+
+
+@pytest.mark.parametrize(
+    'format_',
+    ['16UC1; png compressed ', '32FC1; compressedDepth png', '16UC1; compressedDepth rvl'],
+)
+def test_a_compressed_image_of_depth_is_refused_as_colour(format_):
+    png = cv2.imencode('.png', RGB.astype(np.uint16)[..., 0])[1].tobytes()
+    with pytest.raises(ImageError, match='holds depth'):
+        conversions.compressed_to_rgb(CompressedImage(format=format_, data=png))
+
+
 @pytest.mark.parametrize(
     ('encoding', 'pixels', 'expected', 'tolerance'),
     [

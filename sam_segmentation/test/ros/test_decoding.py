@@ -18,7 +18,8 @@ SIZE_WH, PADDING = (8, 6), 5
 def message(encoding, *, is_bigendian=0):
     width, height = SIZE_WH
     step = width * decoding.BYTES_PER_PIXEL[encoding] + PADDING
-    pixels = np.random.default_rng(3).integers(0, 256, height * step, np.uint8)
+    rows = height * 3 // 2 if encoding in ('nv12', 'nv21') else height
+    pixels = np.random.default_rng(3).integers(0, 256, rows * step, np.uint8)
     msg = Image(header=HEADER, width=width, height=height, encoding=encoding, step=step)
     msg.is_bigendian = is_bigendian
     msg.data = pixels.tobytes()
