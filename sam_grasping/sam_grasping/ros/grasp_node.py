@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from traceback import format_exception
 
 import numpy as np
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from sam_grasping.core.registry import load_planner
 from sam_grasping.ros import parameters
@@ -19,7 +19,6 @@ from sam_grasping.ros.plan_service import Active, PlanService
 from sam_grasping.ros.planning import Planning
 from sam_grasping.ros.publishing import Publishing
 from sam_grasping.ros.targets import Targets
-from sam_segmentation.core.errors import SamError
 from sam_segmentation.core.worker import Worker
 from sam_segmentation.ros.answering import Answering
 from sam_segmentation.ros.frames import Frames
@@ -38,7 +37,9 @@ class GraspNode(ManagedNode):
         self._worker: Worker | None = None
         self._planning: Planning | None = None
         self._publishing: Publishing | None = None
+        self._depth: DepthInput | None = None
         self._camera_info: CameraInfoInput | None = None
+        self._objects: ObjectsInput | None = None
         self._active: Active | None = None
         self._targets = Targets(self)
         self._continuous = Continuous(self, self._targets, lambda: self._active)
@@ -46,48 +47,40 @@ class GraspNode(ManagedNode):
         PlanService(Answering(self), self._targets, self._while_active)
         StatusPublisher(self, lambda: report(self._health()))
 
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def configure(self) -> None:
         """Make the planner and what it needs."""
-        try:
-            planner = load_planner(
-                value(self, 'planner'),
-                gripper=parameters.gripper(self),
-                options=parameters.planner_options(self),
-            )
-            parameters.limits(self, np.eye(4))
-            parameters.table_plane(self)
-            planner.warm_up()
-        except SamError as error:
-            return self.fail(error)
+        planner = load_planner(
+            value(self, 'planner'),
+            gripper=parameters.gripper(self),
+            options=parameters.planner_options(self),
+        )
+        parameters.limits(self, np.eye(4))
+        parameters.table_plane(self)
+        planner.warm_up()
         self._frames = Frames(self)
         self._publishing = Publishing(self)
         self._worker = Worker(value(self, 'max_pending_requests'), self._on_stream_error)
         self._planning = Planning(self, planner, self._frames, self._newest_camera_info)
-        self.enter('inactive')
         self.get_logger().info(f'the {value(self, "planner")} planner is ready')
-        return super().on_configure(state)
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def activate(self) -> None:
         """Begin to listen to the camera and to what is tracked."""
         if self._planning is None or self._publishing is None or self._worker is None:
-            return self.fail(self.not_active())
+            raise self.not_active()
         capacity = value(self, 'depth_buffer_size')
         offer = self._continuous.offer
-        try:
-            depth = DepthInput(
-                self,
-                transport=value(self, 'depth_transport'),
-                capacity=capacity,
-                on_frame=offer,
-            )
-        except SamError as error:
-            return self.fail(error)
+        self._depth = DepthInput(
+            self,
+            transport=value(self, 'depth_transport'),
+            capacity=capacity,
+            on_frame=offer,
+        )
         self._camera_info = CameraInfoInput(self)
-        objects = ObjectsInput(self, capacity=capacity, on_objects=offer)
-        self._active = Active(depth, objects, self._planning, self._publishing, self._worker)
-        self.enter('active')
-        self.get_logger().info(f'ready; depth from {depth.topic}')
-        return super().on_activate(state)
+        self._objects = ObjectsInput(self, capacity=capacity, on_objects=offer)
+        self._active = Active(
+            self._depth, self._objects, self._planning, self._publishing, self._worker
+        )
+        self.get_logger().info(f'ready; depth from {self._depth.topic}')
 
     def close(self) -> None:
         """End the worker without a transition, at the end of the process."""
@@ -98,27 +91,26 @@ class GraspNode(ManagedNode):
 
     def stop_listening(self) -> None:
         """Stop listening to the camera and to what is tracked."""
-        active, self._active = self._active, None
-        if active is not None:
-            active.depth.close()
-            active.objects.close()
-        if self._camera_info is not None:
-            self._camera_info.close()
-            self._camera_info = None
+        inputs = (self._depth, self._camera_info, self._objects)
+        self._active = self._depth = self._camera_info = self._objects = None
+        with ExitStack() as each:
+            for source in inputs:
+                if source is not None:
+                    each.callback(source.close)
 
     def release(self) -> None:
         """Let go of the planner, and of what it needs."""
-        if self._worker is not None:
-            self._worker.stop()
-            self._worker = None
-        if self._publishing is not None:
-            self._publishing.close()
-            self._publishing = None
-        if self._frames is not None:
-            self._frames.close()
-            self._frames = None
-        self._planning = None
-        self._continuous.reset()
+        worker, publishing, frames = self._worker, self._publishing, self._frames
+        self._worker = self._publishing = self._frames = self._planning = None
+        with ExitStack() as last_to_first:
+            last_to_first.callback(self._continuous.reset)
+            if frames is not None:
+                last_to_first.callback(frames.close)
+            if publishing is not None:
+                last_to_first.callback(publishing.close)
+            # The worker first: what it still does needs the others.
+            if worker is not None:
+                last_to_first.callback(worker.stop)
 
     def _while_active(self) -> Active:
         if self._active is None:

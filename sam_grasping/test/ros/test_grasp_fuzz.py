@@ -8,9 +8,12 @@ import os
 
 import numpy as np
 import pytest
+import rclpy
 from builtin_interfaces.msg import Time
 from drawing import click
 from geometry_msgs.msg import PoseArray
+from hostile_messages import attack
+from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 from tabletop_camera import (
@@ -28,6 +31,7 @@ from tabletop_camera import (
 from visualization_msgs.msg import MarkerArray
 
 from sam_grasping.ros.conversions import POINT
+from sam_grasping.ros.grasp_node import GraspNode
 from sam_interfaces.msg import GraspArray, Prompt
 from sam_segmentation.ros.conversions import box_to_msg
 
@@ -205,3 +209,20 @@ def test_an_image_that_says_it_is_huge_is_refused_at_once(camera):
     camera.send()
     huge = Image(width=2**31, height=2**31, step=2**32 - 1, encoding='mono8')
     assert 'at most 100,000,000 pixels are accepted' in camera.ask(mask=huge).message
+
+
+def test_nonsense_on_every_topic_leaves_the_node_alive(ros):
+    rclpy.init(args=[], domain_id=ros.domain)
+    node = GraspNode()
+    try:
+        node.start()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        sent = attack(node, 60, between=lambda _: executor.spin_once(timeout_sec=0))
+        topics = {'depth', 'camera_info', 'objects'}
+        assert {f'/sam_grasping/{topic}' for topic in topics} | {'/tf'} <= set(sent)
+        assert node.state == 'active'
+        node.destroy_node()
+    finally:
+        node.close()
+        rclpy.try_shutdown()

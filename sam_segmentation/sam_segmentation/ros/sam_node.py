@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-
 from sam_segmentation.core.engine import Engine
-from sam_segmentation.core.errors import SamError
 from sam_segmentation.core.frame_ring import FrameRing
 from sam_segmentation.core.registry import load_segmenter
 from sam_segmentation.ros import parameters
@@ -40,7 +38,7 @@ class SamNode(ManagedNode):
         TrackService(answering, self._active, self._offer)
         StatusPublisher(self, lambda: report(self._health()))
 
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def configure(self) -> None:
         """Load the model."""
         load = partial(
             load_segmenter,
@@ -48,39 +46,29 @@ class SamNode(ManagedNode):
             checkpoint=value(self, 'checkpoint') or None,
             device=value(self, 'device'),
         )
-        try:
-            self._engine = Engine(
-                load,
-                tracking=parameters.tracker_options(self),
-                history=value(self, 'frame_buffer_size'),
-                cache_size=value(self, 'embedding_cache_size'),
-                max_pending=value(self, 'max_pending_requests'),
-                on_stream_error=self._on_stream_error,
-                on_reset=self._on_reset,
-            )
-        except SamError as error:
-            return self.fail(error)
+        self._engine = Engine(
+            load,
+            tracking=parameters.tracker_options(self),
+            history=value(self, 'frame_buffer_size'),
+            cache_size=value(self, 'embedding_cache_size'),
+            max_pending=value(self, 'max_pending_requests'),
+            on_stream_error=self._on_stream_error,
+            on_reset=self._on_reset,
+        )
         self._stream = Stream(self, self._engine)
         self._prompts = PromptTopics(self, self._active, self._offer)
-        self.enter('inactive')
         segmenter = self._engine.segmenter
         self.get_logger().info(f'{segmenter.name} is loaded on {segmenter.device}')
-        return super().on_configure(state)
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def activate(self) -> None:
         """Begin to listen to the camera."""
-        try:
-            self._image_input = ImageInput(
-                self,
-                transport=value(self, 'image_transport'),
-                capacity=value(self, 'frame_buffer_size'),
-                on_frame=self._offer,
-            )
-        except SamError as error:
-            return self.fail(error)
-        self.enter('active')
+        self._image_input = ImageInput(
+            self,
+            transport=value(self, 'image_transport'),
+            capacity=value(self, 'frame_buffer_size'),
+            on_frame=self._offer,
+        )
         self.get_logger().info(f'ready; images from {self._image_input.topic}')
-        return super().on_activate(state)
 
     def stop_listening(self) -> None:
         """Stop listening to the camera."""
@@ -97,15 +85,16 @@ class SamNode(ManagedNode):
 
     def release(self) -> None:
         """Free the model and its memory."""
-        if self._prompts is not None:
-            self._prompts.close()
-            self._prompts = None
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        engine, prompts, stream = self._engine, self._prompts, self._stream
+        self._engine = self._prompts = self._stream = None
+        with ExitStack() as last_to_first:
+            if stream is not None:
+                last_to_first.callback(stream.close)
+            if prompts is not None:
+                last_to_first.callback(prompts.close)
+            # The worker first: what it still does needs the topics.
+            if engine is not None:
+                last_to_first.callback(engine.close)
 
     def _active(self) -> tuple[Engine, FrameRing]:
         if self._engine is None or self._image_input is None:

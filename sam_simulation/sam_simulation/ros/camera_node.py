@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.exceptions import InvalidParameterValueException, ParameterException
+from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import qos_profile_sensor_data
@@ -19,7 +18,6 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_ros import TransformBroadcaster
 
 from sam_interfaces.msg import ObjectMaskArray
-from sam_segmentation.core.errors import SamError
 from sam_segmentation.ros.run_node import run_node
 from sam_simulation.core.judge import Judge
 from sam_simulation.core.renderer import MAX_SIDE, MIN_SIDE, Renderer
@@ -146,10 +144,7 @@ class CameraNode(Node):
 
 def main() -> None:
     """Run the node until it is told to stop."""
-    try:
-        run_node(CameraNode)
-    except (SamError, ParameterException) as error:
-        sys.exit(f'camera_node: {error}')
+    run_node(CameraNode)
 
 
 if __name__ == '__main__':

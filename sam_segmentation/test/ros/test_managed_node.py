@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What neither a callback nor a request for a transition does to a managed node."""
+
+import pytest
+import rclpy
+from hostile_messages import attack
+from lifecycle_msgs.srv import ChangeState
+from rclpy.lifecycle import TransitionCallbackReturn
+from std_msgs.msg import Float64, String
+
+from sam_segmentation.core.errors import SamError
+from sam_segmentation.ros.faults import MAX_KINDS, MAX_REASON, Faults, reason
+from sam_segmentation.ros.managed_node import ManagedNode
+from sam_segmentation.ros.parameter import Parameter
+from sam_segmentation.ros.run_node import _spin
+from sam_segmentation.ros.sam_node import SamNode
+
+SUCCESS = TransitionCallbackReturn.SUCCESS
+STEPS = ('configure', 'activate', 'stop_listening', 'release')
+
+
+class Toy(ManagedNode):
+    """Fails in the steps that it is told to."""
+
+    def __init__(self):
+        self.errors, self.taken = {}, []
+        super().__init__('toy', [Parameter('autostart', False, 'Not here.')])
+
+    def _step(self, name):
+        self.taken.append(name)
+        if name in self.errors:
+            raise self.errors[name]
+
+    def configure(self):
+        self._step('configure')
+
+    def activate(self):
+        self._step('activate')
+
+    def stop_listening(self):
+        self._step('stop_listening')
+
+    def release(self):
+        self._step('release')
+
+
+@pytest.fixture(scope='module')
+def context(module_ros):
+    """The process's own context, in the tests' domain."""
+    rclpy.init(args=[], domain_id=module_ros.domain)
+    yield
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def toy(context):
+    node = Toy()
+    yield node
+    node.destroy_node()
+
+
+def ask(node, number=0, label=''):
+    """Ask for a transition as the service does."""
+    request = ChangeState.Request()
+    request.transition.id, request.transition.label = number, label
+    return node._service_change_state.callback(request, ChangeState.Response()).success
+
+
+def state_of(node):
+    return node._state_machine.current_state[1]
+
+
+def test_any_transition_that_does_not_fit_is_answered_false(toy):
+    for goal in (None, toy.trigger_configure, toy.trigger_activate):
+        assert goal is None or goal() == SUCCESS
+        before = state_of(toy)
+        fitting = {number for number, *_ in toy._state_machine.available_transitions}
+        for number in set(range(256)) - fitting:
+            assert not ask(toy, number), (before, number)
+        for label in ('', 'x' * 1000, 'create', 'destroy', 'transition_success', 'ä'):
+            assert not ask(toy, 99, label), (before, label)
+        assert state_of(toy) == toy.state == before
+    assert ask(toy, 0, 'deactivate')
+    assert ask(toy, 0, 'shutdown')
+    assert not any(ask(toy, number) for number in range(256))
+    assert state_of(toy) == toy.state == 'finalized'
+
+
+@pytest.mark.parametrize(
+    'error',
+    [
+        SamError('give another'),
+        RuntimeError('could not determine the home directory'),
+        OSError(36, 'File name too long', 'x' * 5000),
+        MemoryError(),
+        OSError(2, 'No such file', '\udcff\0'),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize('failing', STEPS)
+def test_a_transition_that_fails_says_why_and_may_be_tried_again(toy, failing, error):
+    toy.errors[failing] = error
+    told = []
+    for trigger in ('configure', 'activate', 'deactivate', 'cleanup'):
+        if getattr(toy, f'trigger_{trigger}')() == SUCCESS:
+            assert not toy.error
+            continue
+        told.append(toy.error)
+        assert state_of(toy) == toy.state != 'active'
+        break
+    assert told == [reason(error)]
+    assert 0 < len(told[0]) <= MAX_REASON
+    if failing == 'configure':
+        assert toy.taken[-1] == 'release'
+    toy.errors.clear()
+    if toy.state == 'unconfigured':
+        assert toy.trigger_configure() == SUCCESS
+    assert toy.trigger_activate() == SUCCESS
+    assert toy.state == 'active'
+    assert not toy.error
+
+
+def test_a_shutdown_that_fails_ends_there_all_the_same(toy):
+    assert toy.trigger_configure() == SUCCESS
+    toy.errors['stop_listening'] = RuntimeError('it hangs')
+    assert toy.trigger_shutdown() != SUCCESS
+    assert toy.taken[-1] == 'release'
+    assert state_of(toy) == toy.state == 'finalized'
+    assert toy.error == 'RuntimeError: it hangs'
+
+
+def test_what_a_callback_raises_is_logged_once_and_counted(toy, capfd):
+    def fail(*_):
+        raise ZeroDivisionError('a bug')
+
+    async def fail_later(_):
+        fail()
+
+    subscription = toy.create_subscription(Float64, '~/number', fail, 5)
+    later = toy.create_subscription(String, '~/text', fail_later, 5)
+    timer = toy.create_timer(1.0, fail)
+    for _ in range(5):
+        subscription.callback(Float64())
+        timer.callback()
+    with pytest.raises(StopIteration):
+        later.callback(String()).send(None)
+    assert toy.faults.count == 11
+    assert toy.faults.recent == 'a message on /toy/text failed: ZeroDivisionError: a bug'
+    logged = capfd.readouterr().err
+    for what in ('a message on /toy/number', 'a message on /toy/text', 'a timer'):
+        assert logged.count(f'{what} failed: ZeroDivisionError: a bug') == 1
+
+
+def test_no_more_kinds_of_fault_are_remembered_than_allowed():
+    logged = []
+    faults = Faults(lambda: type('Logger', (), {'error': staticmethod(logged.append)}))
+    for number in range(3 * MAX_KINDS):
+        faults.note(f'callback {number}', ValueError(number))
+    assert faults.count == len(logged) == 3 * MAX_KINDS
+    assert len(faults._kinds) == MAX_KINDS
+
+
+def test_what_rclpy_itself_raises_does_not_end_the_node():
+    class Executor:
+        """Fails some times, then is told to stop."""
+
+        left = 5
+
+        @property
+        def context(self):
+            return self
+
+        def ok(self):
+            return self.left > 0
+
+        def spin(self):
+            self.left -= 1
+            raise RuntimeError('failed to take')
+
+    node = type('Node', (), {})()
+    node.faults = Faults(lambda: type('Logger', (), {'error': staticmethod(print)}))
+    _spin(Executor(), node)
+    assert node.faults.count == 4  # the last one came when it was told to stop
+
+
+def test_nonsense_on_every_topic_leaves_the_node_alive(context):
+    node = SamNode()
+    try:
+        node.start()
+        executor = rclpy.executors.SingleThreadedExecutor()
+        executor.add_node(node)
+        sent = attack(node, 60, between=lambda _: executor.spin_once(timeout_sec=0))
+        assert {'/sam/image', '/sam/click', '/sam/clicked_point', '/tf'} <= set(sent)
+        assert node.state == 'active'
+        node.destroy_node()
+    finally:
+        node.close()
