@@ -16,14 +16,23 @@ import numpy.typing as npt
 
 from sam_segmentation.core.decoding import check_colour_format, decode_image, raw_to_rgb
 from sam_segmentation.core.errors import ImageError
-from sam_segmentation.offline.errors import InputError
-from sam_segmentation.offline.frame_source import Frame, FrameSource
+from sam_segmentation.core.files import FileError
+from sam_segmentation.offline.errors import BadFrameError, InputError
+from sam_segmentation.offline.frame_source import (
+    MAX_BAD_FIRST,
+    Attempt,
+    Frame,
+    FrameSource,
+    attempt,
+)
 
 SUFFIXES = ('.mcap', '.db3')
 METADATA = 'metadata.yaml'
 _RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 _NANOSECONDS = 1_000_000_000
 _FPS_RANGE = (1.0, 240.0)
+# Of topics, in a message; and the letters of a name there.
+_MAX_LISTED, _MAX_NAME = 20, 80
 
 
 class Bag(FrameSource):
@@ -45,7 +54,7 @@ class Bag(FrameSource):
 
     def __init__(self, path: Path, topic: str = '') -> None:
         self.path = path
-        self._reader_type, self._store = _rosbags()
+        self._reader_type, self._check, self._store = _rosbags()
         self._can_seek = True
         self._times_ns = array('q')
         with self._open() as reader:
@@ -55,10 +64,10 @@ class Bag(FrameSource):
                 if info.msgtype in (_RAW, _COMPRESSED) and info.msgcount
             }
             self.topic = self._choose(reader, topic, counts)
-            self.count = counts[self.topic]
+            self.count = self.checked_count(counts[self.topic])
             seconds = reader.duration / _NANOSECONDS
+            first = self._first_image(reader, self.topic)
         self.fps = float(np.clip(self.count / seconds if seconds else 0.0, *_FPS_RANGE))
-        first = self._first_image(self.topic)
         self.size_wh = (first.shape[1], first.shape[0])
 
     @property
@@ -74,15 +83,12 @@ class Bag(FrameSource):
             index = 0
             for connection, _, data in islice(self._messages(reader, self.topic), self.count):
                 if index >= start:
-                    msg = self._store.deserialize_cdr(data, connection.msgtype)
-                    stamp = msg.header.stamp
-                    name = f'{stamp.sec}.{stamp.nanosec:09d}'
-                    yield Frame(index, name, partial(self._read, msg, index))
+                    yield self._frame(index, connection, data)
                 index += 1
             if index < self.count:
                 raise self.ended(index)
 
-    def piece(self, start: int, stop: int) -> list[npt.NDArray[np.uint8]]:
+    def piece(self, start: int, stop: int) -> list[Attempt]:
         """Return the images of some frames in a row, by their times where those rise."""
         with self._open() as reader:
             known = len(self._times_ns)
@@ -105,61 +111,88 @@ class Bag(FrameSource):
         inside = np.flatnonzero((times >= times[start]) & (times <= times[stop - 1]))
         return np.array_equal(inside, np.arange(start, stop))
 
-    def _between(self, reader: Any, start: int, stop: int) -> list[npt.NDArray[np.uint8]] | None:
+    def _between(self, reader: Any, start: int, stop: int) -> list[Attempt] | None:
         """Return the images by their times; None where the reader finds others by these."""
         expected = list(self._times_ns[start:stop])
         span = {'start': expected[0], 'stop': expected[-1] + 1}
-        images: list[npt.NDArray[np.uint8]] = []
+        images: list[Attempt] = []
         times_ns: list[int] = []
         for connection, time_ns, data in self._messages(reader, self.topic, **span):
             if len(images) == len(expected):
                 return None
-            msg = self._store.deserialize_cdr(data, connection.msgtype)
-            images.append(self._read(msg, start + len(images)))
+            images.append(attempt(self._frame(start + len(images), connection, data).read))
             times_ns.append(time_ns)
         return images if times_ns == expected else None
+
+    def _frame(self, index: int, connection: Any, data: bytes) -> Frame:
+        """Return a frame, named by its stamp; what is damaged is told when it is read."""
+        try:
+            msg = self._message(connection, data)
+        except ImageError as error:
+            return Frame(index, '', partial(self._read, error, index))
+        stamp = msg.header.stamp
+        seconds = stamp.sec + stamp.nanosec / _NANOSECONDS
+        name = f'{stamp.sec}.{stamp.nanosec:09d}'
+        return Frame(index, name, partial(self._read, msg, index), seconds)
 
     def _read(self, msg: Any, index: int) -> npt.NDArray[np.uint8]:
         where = f'image {index} on {self.topic} in {self.path}'
         try:
-            return self.checked(_decode(msg), where)
+            if isinstance(msg, ImageError):
+                raise msg
+            image = _decode(msg)
         except ImageError as error:
-            raise InputError(f'{where}: {error}') from error
+            raise BadFrameError(f'{where}: {error}') from error
+        return self.checked(image, where)
+
+    def _message(self, connection: Any, data: bytes) -> Any:
+        """Return a message; raises ImageError if it is damaged."""
+        self._check(data)
+        try:
+            return self._store.deserialize_cdr(data, connection.msgtype)
+        except Exception as error:  # whatever bytes make the reader raise
+            raise ImageError(
+                f'a message of {len(data)} bytes is no {connection.msgtype} '
+                f'({type(error).__name__}: {error}); record it anew'
+            ) from error
 
     def _choose(self, reader: Any, topic: str, counts: dict[str, int]) -> str:
-        listed = ', '.join(counts) or 'none'
+        listed = ', '.join(_shown(name) for name in islice(counts, _MAX_LISTED)) or 'none'
         if topic:
             if topic not in counts:
                 raise InputError(
                     f'{self.path} has no images on {topic!r}; topics with images: {listed}'
                 )
             return topic
-        coloured = [name for name in counts if self._has_colours(reader, name)]
+        refusals = {name: self._refusal(reader, name) for name in islice(counts, _MAX_LISTED)}
+        coloured = [name for name, refusal in refusals.items() if not refusal]
         if len(coloured) != 1:
+            reasons = ''.join(f'; {_shown(name)}: {why}' for name, why in refusals.items() if why)
             raise InputError(
                 f'{self.path} has {len(coloured)} topics with colour images; give one by --topic; '
-                f'topics with images: {listed}'
+                f'topics with images: {listed}{reasons}'
             )
         return coloured[0]
 
-    def _has_colours(self, reader: Any, topic: str) -> bool:
-        for connection, _, data in self._messages(reader, topic):
-            try:
-                _decode(self._store.deserialize_cdr(data, connection.msgtype))
-            except ImageError:
-                return False
-            return True
-        return False
+    def _refusal(self, reader: Any, topic: str) -> str:
+        """Return why the images of a topic cannot be used; '' if they can."""
+        try:
+            self._first_image(reader, topic)
+        except InputError as error:
+            return str(error)
+        return ''
 
-    def _first_image(self, topic: str) -> npt.NDArray[np.uint8]:
-        with self._open() as reader:
-            for connection, _, data in self._messages(reader, topic):
-                msg = self._store.deserialize_cdr(data, connection.msgtype)
-                try:
-                    return _decode(msg)
-                except ImageError as error:
-                    raise InputError(f'image 0 on {topic} in {self.path}: {error}') from error
-        raise self.ended(0)
+    def _first_image(self, reader: Any, topic: str) -> npt.NDArray[np.uint8]:
+        """Return the first image that is not damaged; raises InputError."""
+        first: ImageError | None = None
+        for connection, _, data in islice(self._messages(reader, topic), MAX_BAD_FIRST):
+            try:
+                return _decode(self._message(connection, data))
+            except ImageError as error:
+                first = first or error
+        if first is None:
+            raise self.ended(0)
+        raise InputError(f'image 0 on {topic} in {self.path}: {first}') from first
 
     def _messages(self, reader: Any, topic: str, **span: int) -> Iterator[tuple[Any, int, bytes]]:
         connections = [one for one in reader.connections if one.topic == topic]
@@ -173,6 +206,8 @@ class Bag(FrameSource):
                 yield reader
         except InputError:
             raise
+        except FileError as error:
+            raise InputError(str(error)) from error
         except Exception as error:
             raise InputError(
                 f'{self.path} cannot be read as a bag ({type(error).__name__}: {error}); repair '
@@ -187,12 +222,17 @@ def _decode(msg: Any) -> npt.NDArray[np.uint8]:
     return decode_image(bytes(msg.data), f'the compressed image ({msg.format[:80]!r})')
 
 
-def _rosbags() -> tuple[Any, Any]:
+def _shown(topic: str) -> str:
+    return ascii(topic)[1:-1][:_MAX_NAME]
+
+
+def _rosbags() -> tuple[Any, Any, Any]:
     try:
-        from rosbags.rosbag2 import Reader
         from rosbags.typesys import Stores, get_typestore
+
+        from sam_segmentation.offline.bounded_rosbags import BoundedReader, check_message
     except ImportError as error:
         raise InputError(
             'bags are read by rosbags, which is not installed; type: pip install rosbags'
         ) from error
-    return Reader, get_typestore(Stores.ROS2_HUMBLE)
+    return BoundedReader, check_message, get_typestore(Stores.ROS2_HUMBLE)

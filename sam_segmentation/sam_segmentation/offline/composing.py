@@ -18,9 +18,9 @@ import numpy.typing as npt
 from sam_segmentation.core.masks import label_image, mask_to_box
 from sam_segmentation.core.overlay import draw_overlay
 from sam_segmentation.core.tracked_mask import ObjectState
-from sam_segmentation.offline.errors import OutputError
+from sam_segmentation.offline.errors import BadFrameError, OutputError
 from sam_segmentation.offline.frame_result import ObjectResult
-from sam_segmentation.offline.frame_source import FrameSource
+from sam_segmentation.offline.frame_source import Frame, FrameSource
 from sam_segmentation.offline.overlay_video import OverlayVideo
 from sam_segmentation.offline.pass_store import PassStore
 
@@ -41,7 +41,7 @@ def compose(
     masks: str,
     overlay: bool,
     progress: Callable[[int], object],
-) -> States:
+) -> tuple[States, list[int]]:
     """Write the results of all passes; each part replaces an older one once it is whole.
 
     Parameters
@@ -63,8 +63,10 @@ def compose(
 
     Returns
     -------
-    dict of int to Counter
+    states : dict of int to Counter
         In how many frames each object was in which state.
+    skipped : list of int
+        The frames that were damaged.
 
     Raises
     ------
@@ -73,6 +75,7 @@ def compose(
 
     """
     states: States = {object_id: Counter() for object_id in sorted(labels)}
+    skipped: list[int] = []
     folder, old = output / f'{MASKS}.part', output / f'{MASKS}.old'
     listing = output / f'{OBJECTS}.part'
     for leftover in (folder, old):
@@ -86,13 +89,18 @@ def compose(
             video = OverlayVideo(output / OVERLAY, size_wh=source.size_wh, fps=source.fps)
         stream.write(_heading(source, model))
         for frame in source.frames():
-            results = _joined(stores, frame.index)
+            found = _joined(stores, frame.index)
+            results = found or []
+            if found is None:
+                skipped.append(frame.index)
             drawn = [_mask(result, source.size_wh) for result in results]
             for result in results:
                 states[result.object_id][result.state] += 1
             entry = {
                 'frame': frame.index,
                 'name': frame.name,
+                'time_s': None if frame.time_s is None else round(frame.time_s, _DIGITS),
+                'skipped': found is None,
                 'objects': [
                     _described(result, mask, labels, with_mask=masks == RLE)
                     for result, mask in zip(results, drawn, strict=True)
@@ -104,7 +112,8 @@ def compose(
                 _write_png(folder, frame.index, label_image(drawn, ids, source.size_wh))
             if video is not None:
                 texts = [_text(result, labels) for result in results]
-                video.add(draw_overlay(frame.read(), drawn, ids, texts=texts))
+                image, notes = _image(source, frame, skipped)
+                video.add(draw_overlay(image, drawn, ids, texts=texts, notes=notes))
             progress(1)
         stream.write('\n]}\n')
     if video is not None:
@@ -117,13 +126,30 @@ def compose(
         folder.rename(output / MASKS)
     shutil.rmtree(old, ignore_errors=True)
     listing.replace(output / OBJECTS)
-    return states
+    return states, skipped
 
 
-def _joined(stores: Sequence[PassStore], frame: int) -> list[ObjectResult]:
+def _image(
+    source: FrameSource, frame: Frame, skipped: list[int]
+) -> tuple[npt.NDArray[np.uint8], list[str]]:
+    """Return the image and a note; black where it is damaged, also where nothing was tracked."""
+    try:
+        return frame.read(), []
+    except BadFrameError:
+        if skipped[-1:] != [frame.index]:
+            skipped.append(frame.index)
+        width, height = source.size_wh
+        return np.zeros((height, width, 3), np.uint8), [f'frame {frame.index} is damaged']
+
+
+def _joined(stores: Sequence[PassStore], frame: int) -> list[ObjectResult] | None:
+    """Return the objects of a frame; None if it was skipped."""
     found: dict[int, ObjectResult] = {}
     for store in stores:
-        for result in store.results(frame):
+        results = store.results(frame)
+        if results is None:
+            return None
+        for result in results:
             found.setdefault(result.object_id, result)
     return [found[object_id] for object_id in sorted(found)]
 

@@ -10,5 +10,9 @@ class InputError(SamError):
     """A video, folder, bag or prompt file that cannot be used."""
 
 
+class BadFrameError(InputError):
+    """A frame that is damaged, among others that may not be."""
+
+
 class OutputError(SamError):
     """An output folder that cannot be written, is damaged, or belongs to another run."""

@@ -52,14 +52,16 @@ def kept(tracked: TrackedMask) -> ObjectResult:
     )
 
 
-def to_line(frame: int, results: Sequence[ObjectResult]) -> str:
-    """Return a frame's results as one line of JSON."""
-    rows = [[r.object_id, int(r.state), r.score, r.presence, r.counts] for r in results]
+def to_line(frame: int, results: Sequence[ObjectResult] | None) -> str:
+    """Return a frame's results as one line of JSON; None: the frame was skipped."""
+    rows = None
+    if results is not None:
+        rows = [[r.object_id, int(r.state), r.score, r.presence, r.counts] for r in results]
     return json.dumps([frame, rows], separators=(',', ':')) + '\n'
 
 
-def from_line(line: str) -> tuple[int, list[ObjectResult]]:
-    """Return the frame and its results.
+def from_line(line: str) -> tuple[int, list[ObjectResult] | None]:
+    """Return the frame and its results; None if it was skipped.
 
     Raises
     ------
@@ -69,7 +71,7 @@ def from_line(line: str) -> tuple[int, list[ObjectResult]]:
     """
     try:
         frame, rows = json.loads(line)
-        return int(frame), [_result(*row) for row in rows]
+        return int(frame), None if rows is None else [_result(*row) for row in rows]
     except (TypeError, RecursionError) as error:
         raise ValueError(f'{line[:80]!r} is no result: {error}') from error
 

@@ -13,11 +13,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sam_segmentation.offline.errors import InputError
+from sam_segmentation.offline.errors import BadFrameError, InputError
 
 # What is held at once of a video that can only be decoded forward.
 _PIECE_BYTES = 128 * 2**20
 _PIECE_FRAMES = 64
+# Nine hours at 30 frames a second.
+MAX_FRAMES = 1_000_000
+# So many frames at the beginning may be damaged; the next one has to tell the size.
+MAX_BAD_FIRST = 100
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,21 @@ class Frame:
     name : str
         A file's name or a stamp [s]; empty: the input has neither.
     read : callable
-        Returns the image, uint8 (H, W, 3) in RGB. To be called before the next frame is taken.
+        Returns the image, uint8 (H, W, 3) in RGB; raises BadFrameError if it is damaged. To be
+        called before the next frame is taken.
+    time_s : float or None
+        When it was taken, by the input's clock [s]; None: the input does not say.
 
     """
 
     index: int
     name: str
     read: Callable[[], npt.NDArray[np.uint8]]
+    time_s: float | None = None
+
+
+# An image, or why there is none.
+Attempt = npt.NDArray[np.uint8] | BadFrameError
 
 
 class FrameSource(ABC):
@@ -67,9 +79,9 @@ class FrameSource(ABC):
     def frames(self, start: int = 0) -> Iterator[Frame]:
         """Yield the frames in order from this index on; raises InputError or ImageError."""
 
-    def piece(self, start: int, stop: int) -> list[npt.NDArray[np.uint8]]:
+    def piece(self, start: int, stop: int) -> list[Attempt]:
         """Return the images of some frames in a row, `stop` left out."""
-        images = [frame.read() for frame in islice(self.frames(start), stop - start)]
+        images = [attempt(frame.read) for frame in islice(self.frames(start), stop - start)]
         if len(images) != stop - start:
             raise self.ended(start + len(images))
         return images
@@ -92,7 +104,7 @@ class FrameSource(ABC):
             images = self.piece(start, stop)
             while images:
                 stop -= 1
-                yield Frame(stop, '', partial(_same, images.pop()))
+                yield Frame(stop, '', partial(_gained, images.pop()))
 
     def ended(self, index: int) -> InputError:
         """Return the error that the frame of this index is missing."""
@@ -100,6 +112,15 @@ class FrameSource(ABC):
             f'{self.path} ends before frame {index}, though {self.count} frames were counted; '
             'it was changed or is damaged'
         )
+
+    def checked_count(self, count: int) -> int:
+        """Return how many frames there are; raises InputError for none and for too many."""
+        if not 0 < count <= MAX_FRAMES:
+            raise InputError(
+                f'{self.path} says that it has {count:,} frames; give a video of 1 to '
+                f'{MAX_FRAMES:,}'
+            )
+        return count
 
     def checked(self, image_rgb: npt.NDArray[np.uint8], where: str) -> npt.NDArray[np.uint8]:
         """Return the image if it has the size of the others; raises InputError."""
@@ -117,5 +138,15 @@ def piece_frames(size_wh: tuple[int, int]) -> int:
     return max(1, min(_PIECE_FRAMES, _PIECE_BYTES // (3 * size_wh[0] * size_wh[1])))
 
 
-def _same(image_rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    return image_rgb
+def attempt(read: Callable[[], npt.NDArray[np.uint8]]) -> Attempt:
+    """Return the image, or why it cannot be decoded."""
+    try:
+        return read()
+    except BadFrameError as error:
+        return error
+
+
+def _gained(image: Attempt) -> npt.NDArray[np.uint8]:
+    if isinstance(image, BadFrameError):
+        raise image
+    return image

@@ -31,9 +31,10 @@ class SegmentWriter:
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
-    def add(self, frame: int, objects: Sequence[TrackedMask]) -> None:
-        """Append one frame's results."""
-        self._stream.write(to_line(frame, [kept(one) for one in objects]))
+    def add(self, frame: int, objects: Sequence[TrackedMask] | None) -> None:
+        """Append one frame's results; None if it was skipped."""
+        results = None if objects is None else [kept(one) for one in objects]
+        self._stream.write(to_line(frame, results))
 
 
 class PassStore:
@@ -59,7 +60,7 @@ class PassStore:
         self._numbers = {name: number for number, name in enumerate(self._names)}
         self._length = length
         self._folder = folder
-        self._read: tuple[str, dict[int, list[ObjectResult]]] = ('', {})
+        self._read: tuple[str, dict[int, list[ObjectResult] | None]] = ('', {})
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -112,8 +113,8 @@ class PassStore:
         part.replace(target)
         self._thin_out(number)
 
-    def results(self, frame: int) -> list[ObjectResult]:
-        """Return the objects of a frame; fast when frames are asked for in order.
+    def results(self, frame: int) -> list[ObjectResult] | None:
+        """Return the objects of a frame, None if it was skipped; fast for frames in order.
 
         Raises
         ------
@@ -131,7 +132,7 @@ class PassStore:
             raise self._damaged(name)
         return self._read[1][frame]
 
-    def _frames(self, path: Path) -> dict[int, list[ObjectResult]]:
+    def _frames(self, path: Path) -> dict[int, list[ObjectResult] | None]:
         try:
             with path.open(encoding='ascii') as stream:
                 next(stream)

@@ -17,12 +17,18 @@ import yaml
 
 from sam_segmentation.core.decoding import decode_values
 from sam_segmentation.core.errors import ImageError, PromptError
+from sam_segmentation.core.files import FileError, read_file
+from sam_segmentation.core.image_header import MAX_FILE_BYTES
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.tracker import MAX_ID
 from sam_segmentation.offline.errors import InputError
 
 _KEYS = ('frame', 'object', 'label', 'box', 'points', 'labels', 'mask', 'remove')
-_MAX_BYTES = 16 * 2**20
+_MAX_BYTES = 4 * 2**20
+# Of one word or number in YAML; a file's path is no longer either.
+_MAX_SCALAR = 4096
+_MAX_LABEL = 256
+_MERGE = 'tag:yaml.org,2002:merge'
 _BOX_NUMBERS, _POINT_NUMBERS = 4, 2
 
 
@@ -66,13 +72,11 @@ def read_prompt_file(path: Path) -> list[PromptEntry]:
 
     """
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError(f'{path} is larger than {_MAX_BYTES} bytes; give a prompt file')
-        text = path.read_text(encoding='utf-8')
+        text = read_file(path, max_bytes=_MAX_BYTES).decode()
     except UnicodeDecodeError as error:
         raise InputError(f'{path} is no text in UTF-8: {error}') from error
-    except OSError as error:
-        raise InputError(f'{path} cannot be read: {error.strerror}; give a prompt file') from error
+    except FileError as error:
+        raise InputError(f'{error}; give a prompt file') from error
     document = _parse(text, path)
     if not isinstance(document, dict) or list(document) != ['prompts']:
         raise InputError(f'{path}: give one list under the key "prompts", and nothing beside it')
@@ -104,7 +108,24 @@ def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
 
 
 class _UniqueLoader(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML would keep the last."""
+    """Refuses keys given twice, of which YAML would keep the last, and what grows by itself."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.ScalarEvent) and len(event.value) > _MAX_SCALAR:
+            raise yaml.constructor.ConstructorError(
+                None,
+                None,
+                f'a value is longer than {_MAX_SCALAR} characters, on line {self.line + 1}',
+                None,
+            )
+        return super().compose_node(parent, index)
+
+    def flatten_mapping(self, node: Any) -> None:
+        if any(key.tag == _MERGE for key, _ in node.value):
+            raise yaml.constructor.ConstructorError(
+                None, None, 'the key << is not read here; write out what it stands for', None
+            )
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         pairs = [(self.construct_object(key, deep=True), key) for key, _ in node.value]
@@ -128,6 +149,8 @@ def _entry(entry: Any, where: str, path: Path) -> PromptEntry:
     label = entry.get('label', '')
     if not isinstance(label, str):
         raise InputError(f'{where}: label is {_shown(label)}; give a text, in quotes if need be')
+    if len(label) > _MAX_LABEL:
+        raise InputError(f'{where}: label has {len(label)} characters; give at most {_MAX_LABEL}')
     prompt, mask = None, None
     if 'remove' in entry:
         _check_remove(entry, where)
@@ -179,11 +202,11 @@ def _mask(entry: Mapping[str, Any], where: str, path: Path) -> npt.NDArray[np.bo
         raise InputError(f'{where}: mask is {_shown(name)}; give the name of a PNG file')
     file = path.parent / name
     try:
-        pixels = decode_values(file.read_bytes(), f'mask {file}')
-    except OSError as error:
+        data = read_file(file, max_bytes=MAX_FILE_BYTES)
+        pixels = decode_values(data, f'mask {file}')
+    except FileError as error:
         raise InputError(
-            f'{where}: mask {file} cannot be read: {error.strerror}; give a PNG file, its path '
-            "seen from the prompt file's folder"
+            f"{where}: mask {error}; give a PNG file, its path seen from the prompt file's folder"
         ) from error
     except ImageError as error:
         raise InputError(f'{where}: {error}') from error

@@ -10,7 +10,7 @@ from typing import Any
 from sam_segmentation.core.errors import SamError
 from sam_segmentation.core.tracked_mask import TrackedMask
 from sam_segmentation.core.tracker import Tracker
-from sam_segmentation.offline.errors import OutputError
+from sam_segmentation.offline.errors import BadFrameError, InputError, OutputError
 from sam_segmentation.offline.frame_source import Frame, FrameSource
 from sam_segmentation.offline.pass_store import PassStore
 from sam_segmentation.offline.passes import Pass
@@ -22,6 +22,8 @@ def run_pass(
     store: PassStore,
     get_tracker: Callable[[], Tracker],
     progress: Callable[[int], object],
+    *,
+    skips_bad: bool = False,
 ) -> int:
     """Complete the results of a pass.
 
@@ -34,6 +36,8 @@ def run_pass(
         Called if there is anything left to track.
     progress : callable
         Called with how many frames more are there.
+    skips_bad : bool
+        Whether damaged frames are left out, rather than end the run.
 
     Returns
     -------
@@ -57,6 +61,7 @@ def run_pass(
     if snapshot is not None:
         _restore(tracker, snapshot)
     entries = defaultdict(list)
+    objects: list[TrackedMask] | None
     for entry in store.plan.entries:
         entries[entry.frame].append(entry)
     frames = _walk(source, store.plan, store.segments[begin][0])
@@ -64,7 +69,18 @@ def run_pass(
         with store.writing(number) as writer:
             for _ in range(_frames([store.segments[number]])):
                 frame = next(frames)
-                writer.add(frame.index, follow(tracker, frame, entries.get(frame.index, ())))
+                said = entries.get(frame.index, ())
+                try:
+                    objects = follow(tracker, frame, said)
+                except BadFrameError as error:
+                    if not skips_bad:
+                        raise
+                    if said:
+                        raise InputError(
+                            f'{said[0].where}: its frame is damaged ({error}); prompt on another'
+                        ) from error
+                    objects = None
+                writer.add(frame.index, objects)
                 progress(1)
             if number + 1 < len(store.segments):
                 store.save_snapshot(number + 1, tracker.snapshot())

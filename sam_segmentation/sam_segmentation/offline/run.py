@@ -28,6 +28,9 @@ from sam_segmentation.offline.run_folder import digest_of_input, run_folder
 
 # Raised when the same input would give other results, or what is stored looks different.
 _FORMAT = 1
+_MAX_SHOWN = 10
+
+SKIP, STOP = 'skip', 'stop'
 
 # `bar(what, total)` gives something that is told how many frames more are done.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
@@ -55,6 +58,8 @@ class Settings:
         PNG or RLE.
     overlay : bool
         Whether to make a video.
+    on_bad_frame : str
+        SKIP or STOP: what happens at a frame that is damaged.
     force : bool
         Whether another run's results in the output folder may go.
     snapshot_every : int
@@ -74,6 +79,7 @@ class Settings:
     direction: str = BOTH
     masks: str = PNG
     overlay: bool = True
+    on_bad_frame: str = SKIP
     force: bool = False
     snapshot_every: int = 50
 
@@ -156,9 +162,15 @@ def run(settings: Settings, bar: Bar) -> Summary:
         tracked = 0
         for store in stores:
             with bar(store.plan.direction, store.frames) as progress:
-                tracked += run_pass(source, store, get_tracker, progress)
+                tracked += run_pass(
+                    source,
+                    store,
+                    get_tracker,
+                    progress,
+                    skips_bad=settings.on_bad_frame == SKIP,
+                )
         with bar('writing', source.count) as progress:
-            states = compose(
+            states, skipped = compose(
                 source,
                 stores,
                 settings.output,
@@ -169,7 +181,12 @@ def run(settings: Settings, bar: Bar) -> Summary:
                 progress=progress,
             )
     reused = sum(store.frames for store in stores) - tracked
-    return Summary(source.count, tracked, reused, states, labels, source.note)
+    notes = [source.note] if source.note else []
+    if skipped:
+        shown = ', '.join(map(str, skipped[:_MAX_SHOWN]))
+        more = ', ...' if len(skipped) > _MAX_SHOWN else ''
+        notes.append(f'{len(skipped)} damaged frames were skipped: {shown}{more}')
+    return Summary(source.count, tracked, reused, states, labels, '; '.join(notes))
 
 
 def _weights(model: str, checkpoint: Path | None) -> list[str]:

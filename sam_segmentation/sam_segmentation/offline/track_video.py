@@ -21,7 +21,7 @@ from sam_segmentation.core.tracked_mask import ObjectState
 from sam_segmentation.core.tracker_options import FIFO, MEMORY_POLICIES
 from sam_segmentation.offline.composing import PNG, RLE
 from sam_segmentation.offline.passes import BOTH, DIRECTIONS
-from sam_segmentation.offline.run import Settings, Summary, run
+from sam_segmentation.offline.run import SKIP, STOP, Settings, Summary, run
 
 _INTERRUPTED = 130
 _MAX_SNAPSHOT_EVERY = 10_000
@@ -79,6 +79,12 @@ def _parse(arguments: Sequence[str] | None) -> Settings:
     parser.add_argument('--direction', default=BOTH, choices=DIRECTIONS)
     parser.add_argument('--masks', default=PNG, choices=(PNG, RLE))
     parser.add_argument('--no-overlay', dest='overlay', action='store_false')
+    parser.add_argument(
+        '--on-bad-frame',
+        default=SKIP,
+        choices=(SKIP, STOP),
+        help='what happens at a frame that cannot be decoded (default: %(default)s)',
+    )
     parser.add_argument(
         '--force', action='store_true', help="delete another run's results in the output folder"
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from array import array
 from collections.abc import Iterator
@@ -15,11 +16,34 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sam_segmentation.offline.errors import InputError
-from sam_segmentation.offline.frame_source import Frame, FrameSource
+from sam_segmentation.core.files import FileError, check_ordinary
+from sam_segmentation.offline.errors import BadFrameError, InputError
+from sam_segmentation.offline.frame_source import (
+    MAX_FRAMES,
+    Attempt,
+    Frame,
+    FrameSource,
+    attempt,
+)
 
 _FPS_RANGE = (1.0, 240.0)
 _USUAL_FPS = 30.0
+_START_BYTES = 1024
+# How files begin that hold their frames: playlists and scripts, which name other files, do not.
+_CONTAINERS = [
+    re.compile(start, re.DOTALL)
+    for start in (
+        rb'....(ftyp|moov|mdat|wide|free|skip|pnot)',  # MP4, MOV, 3GP
+        rb'\x1a\x45\xdf\xa3',  # MKV, WebM
+        rb'RIFF....AVI ',
+        rb'\x00\x00\x01[\xb3\xba]',  # MPEG
+        rb'(?:....)?\x47.{187}\x47',  # MPEG-TS, also with time codes of 4 bytes
+        rb'(?:....)?\x47.{191}\x47',
+        rb'OggS',
+        rb'FLV\x01',
+        rb'\x30\x26\xb2\x75\x8e\x66\xcf\x11',  # ASF, WMV
+    )
+]
 
 
 class VideoFile(FrameSource):
@@ -46,9 +70,10 @@ class VideoFile(FrameSource):
             promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
             fps = capture.get(cv2.CAP_PROP_FPS)
             self.fps = fps if _FPS_RANGE[0] <= fps <= _FPS_RANGE[1] else _USUAL_FPS
-            self.count = 1
-            while capture.grab():
-                self.count += 1
+            count = 1
+            while count <= MAX_FRAMES and capture.grab():
+                count += 1
+            self.count = self.checked_count(count)
         if self.count < promised:
             self.note = (
                 f'{path} says that it has {promised} frames, but only {self.count} can be decoded'
@@ -64,9 +89,10 @@ class VideoFile(FrameSource):
                 if not capture.grab():
                     raise self.ended(index)
                 if index >= start:
-                    yield Frame(index, '', partial(self._retrieve, capture, index))
+                    time_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                    yield Frame(index, '', partial(self._retrieve, capture, index), time_s)
 
-    def piece(self, start: int, stop: int) -> list[npt.NDArray[np.uint8]]:
+    def piece(self, start: int, stop: int) -> list[Attempt]:
         """Return the images of some frames in a row, by seeking where that finds the right ones.
 
         Where a file's index is wrong (and it never says so), the checksums tell, and from then on
@@ -75,7 +101,7 @@ class VideoFile(FrameSource):
         for frame in self.frames(len(self._checksums)):
             if frame.index >= stop:
                 break
-            self._checksums.append(zlib.crc32(frame.read().data))
+            self._checksums.append(_checksum(attempt(frame.read)))
         if self._can_seek:
             images = self._sought(start, stop)
             if self._are_right(images, start, stop):
@@ -89,33 +115,60 @@ class VideoFile(FrameSource):
             )
         return images
 
-    def _sought(self, start: int, stop: int) -> list[npt.NDArray[np.uint8]]:
+    def _sought(self, start: int, stop: int) -> list[Attempt]:
         with self._open() as capture:
             capture.set(cv2.CAP_PROP_POS_FRAMES, start)
-            images: list[npt.NDArray[np.uint8]] = []
+            images: list[Attempt] = []
             while len(images) < stop - start and capture.grab():
-                images.append(self._retrieve(capture, start + len(images)))
+                read = partial(self._retrieve, capture, start + len(images))
+                images.append(attempt(read))
             return images
 
-    def _are_right(self, images: list[npt.NDArray[np.uint8]], start: int, stop: int) -> bool:
-        return [zlib.crc32(image.data) for image in images] == list(self._checksums[start:stop])
+    def _are_right(self, images: list[Attempt], start: int, stop: int) -> bool:
+        return [_checksum(image) for image in images] == list(self._checksums[start:stop])
 
     def _retrieve(self, capture: Any, index: int) -> npt.NDArray[np.uint8]:
         image_bgr = capture.retrieve()[1]
         if image_bgr is None:
-            raise InputError(f'frame {index} of {self.path} cannot be decoded; convert the video')
+            raise BadFrameError(
+                f'frame {index} of {self.path} cannot be decoded; convert the video'
+            )
         image: npt.NDArray[np.uint8] = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
         return self.checked(image, f'frame {index} of {self.path}')
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
-        capture = cv2.VideoCapture(str(self.path))
+        check_container(self.path)
+        # The whole path, which no protocol of FFmpeg begins like; and FFmpeg alone, since
+        # OpenCV's other readers take a name for a pattern of names.
+        capture = cv2.VideoCapture(str(self.path.absolute()), cv2.CAP_FFMPEG)
         try:
             if not capture.isOpened():
                 raise InputError(
                     f'{self.path} is no video that OpenCV can read; give a video file, a folder '
                     'of JPEGs or PNGs, or a bag'
                 )
+            # Upright, as a player shows it; what is the default depends on the release.
+            capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
             yield capture
         finally:
             capture.release()
+
+
+def check_container(path: Path) -> None:
+    """Raise InputError for what holds no frames itself: FFmpeg follows playlists anywhere."""
+    try:
+        check_ordinary(path)
+        with path.open('rb') as stream:
+            start = stream.read(_START_BYTES)
+    except FileError as error:
+        raise InputError(str(error)) from error
+    if not any(pattern.match(start) for pattern in _CONTAINERS):
+        raise InputError(
+            f'{path} is no video file: it begins with {start[:8]!r}; give MP4, MOV, MKV, WebM, '
+            'AVI, MPEG, Ogg, FLV or ASF, a folder of JPEGs or PNGs, or a bag'
+        )
+
+
+def _checksum(image: Attempt) -> int:
+    return 0 if isinstance(image, BadFrameError) else zlib.crc32(image.data)

@@ -80,11 +80,12 @@ def test_a_video_that_seeks_wrong_is_found_out_and_read_in_order(tmp_path, monke
     scans = count_scans(monkeypatch)
 
     class Off:
-        def __init__(self, path):
-            self._capture = capture(path)
+        def __init__(self, *arguments):
+            self._capture = capture(*arguments)
 
         def set(self, name, value):
-            return self._capture.set(name, value + 2)
+            is_place = name == cv2.CAP_PROP_POS_FRAMES
+            return self._capture.set(name, value + 2 if is_place else value)
 
         def __getattr__(self, name):
             return getattr(self._capture, name)
@@ -158,6 +159,7 @@ def test_a_bag_that_lacks_its_end_says_so(tmp_path):
 def test_rosbags_is_asked_for_by_name(tmp_path, monkeypatch):
     path = write_bag(tmp_path / 'in', COLOUR)
     monkeypatch.setitem(sys.modules, 'rosbags.rosbag2', None)
+    monkeypatch.delitem(sys.modules, 'sam_segmentation.offline.bounded_rosbags', raising=False)
     with pytest.raises(InputError, match='pip install rosbags'):
         bag.Bag(path)
 

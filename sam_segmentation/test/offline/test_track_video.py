@@ -267,7 +267,7 @@ def test_a_folder_of_something_else_is_left_alone_even_by_force(folder, tmp_path
 
 
 def test_one_process_at_a_time(folder, tmp_path, monkeypatch):
-    def again(*_):
+    def again(*_, **__):
         monkeypatch.undo()
         track(folder, tmp_path / 'out', RED_AT_0)
 
@@ -280,10 +280,10 @@ def bad_calls():
     red = RED_AT_0
     return {
         'missing input': ('nowhere.mp4', red, 'does not exist'),
-        'no video': ('notes.txt', red, 'no video that OpenCV can read'),
+        'no video': ('notes.txt', red, 'is no video file: it begins with'),
         'empty folder': ('empty', red, 'holds no .jpg, .jpeg, .png'),
         'single image': ('frames/3.png', red, 'single image'),
-        'broken image': ('broken', red, r'broken/2.png cannot be decoded'),
+        'broken image': ('broken', red, r'broken/2.png is cut off'),
         'other size': ('sizes', red, r'sizes/2.png is 32 x 48 px, but the first frame is 64 x 48'),
         'broken bag': ('broken.mcap', red, 'cannot be read as a bag'),
         'beyond the end': ('frames', red | {'frame': 40}, r'entry 1: frame 40 is beyond the end'),
@@ -303,6 +303,7 @@ def test_bad_calls_end_in_one_clear_line(case, folder, tmp_path, capfd):
     write_folder(tmp_path / 'sizes', [*images(2), scene(2)[:, :32], *images(2)])
     prompts = write_prompts(tmp_path / 'prompts.yaml', entry)
     arguments = ['--prompts', str(prompts), '--model', 'shade', '--output', str(tmp_path / 'out')]
+    arguments += ['--on-bad-frame', 'stop']
     assert main([str(tmp_path / source), *arguments]) == 1
     out, err = capfd.readouterr()
     assert out == ''
