@@ -141,6 +141,7 @@ def facts(health: Health) -> dict[str, object]:
         'depth encoding': active.depth.encoding,
         'depth size [px]': _size(active.depth.size_wh),
         'depth images buffered': len(active.depth.ring),
+        'depth images with an odd stamp': active.depth.ring.order.skipped,
         'camera_info topic': info.topic,
         'camera_info publishers': info.publishers,
         'objects topic': active.objects.topic,

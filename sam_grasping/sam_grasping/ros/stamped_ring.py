@@ -4,29 +4,47 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-
-class Stamped(Protocol):
-    """What has a time."""
-
-    @property
-    def stamp_ns(self) -> int:
-        """When [ns]."""
-
+from sam_segmentation.core.stamp_order import Stamped, StampOrder
 
 T = TypeVar('T', bound=Stamped)
 
 
 class StampedRing(Generic[T]):
-    """The newest items, at most `capacity`; safe to use from several threads."""
+    """The newest items, at most `capacity`; safe to use from several threads.
+
+    When the stamps go back and stay back, as those of a bag that loops, what came before is
+    forgotten.
+
+    Attributes
+    ----------
+    order : StampOrder
+        What is known of the stream's time.
+
+    """
 
     def __init__(self, capacity: int) -> None:
+        self.order = StampOrder[T]()
         self._items: deque[T] = deque(maxlen=capacity)
 
     def add(self, item: T) -> None:
         """Keep an item as the newest; the oldest goes when the ring is full."""
+        era = self.order.era
+        self.order.judge(item)
+        if self.order.era != era:
+            # In one step, for those who read meanwhile.
+            self._items = deque(self.order.run, self._items.maxlen)
         self._items.append(item)
+
+    def is_past(self, stamp_ns: int) -> bool:
+        """Tell whether the stream has gone on from a time [ns], so that no item of it comes."""
+        newest = self.newest()
+        newest_ns = self.order.newest_ns
+        # One odd stamp, be it ahead or back, proves nothing.
+        if newest is None or newest_ns is None:
+            return False
+        return stamp_ns < min(newest.stamp_ns, newest_ns)
 
     def clear(self) -> None:
         """Forget every item."""

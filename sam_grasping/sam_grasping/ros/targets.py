@@ -115,13 +115,12 @@ class Targets:
         deadline = monotonic() + value(self._node, 'depth_timeout_s')
         while True:
             arrival = depth.arrival()
-            newest = depth.ring.newest()
-            found = depth.ring.near(stamp_ns, self.tolerance_ns) if stamp_ns else newest
+            ring = depth.ring
+            found = ring.near(stamp_ns, self.tolerance_ns) if stamp_ns else ring.newest()
             if found is not None:
                 return found
             # What comes now is newer still.
-            is_late = newest is not None and newest.stamp_ns > stamp_ns
-            if is_late or not await self._within(arrival, deadline - monotonic()):
+            if ring.is_past(stamp_ns) or not await self._within(arrival, deadline - monotonic()):
                 raise MissingFrameError(self._no_depth(depth, stamp_ns))
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import category
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,11 @@ import numpy.typing as npt
 from sam_segmentation.core.errors import PromptError
 
 BACKGROUND, FOREGROUND = 0, 1
+
+# What an object is called is sent with every frame.
+MAX_TEXT = 256  # characters
+# Categories of Unicode: control characters, halves of characters, line and paragraph separators.
+_UNFIT = ('Cc', 'Cs', 'Zl', 'Zp')
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +38,7 @@ class Prompt:
     mask : array of bool, shape (H, W), or None
         A rough mask, of the image's size.
     text : str
-        The object's name.
+        The object's name, at most 256 characters on one line.
     logits : array of float32, shape (S, S), or None
         `ScoredMask.logits` of an earlier answer, to be refined. Excludes `mask`. A model reads
         its own side S: a quarter of its input's, 256 for the official models.
@@ -40,7 +46,8 @@ class Prompt:
     Raises
     ------
     PromptError
-        If nothing is given, or a part is of another shape, not finite, or without area.
+        If nothing is given, or a part is of another shape, not finite, or without area, or the
+        text is too long or holds a control character.
 
     """
 
@@ -52,6 +59,7 @@ class Prompt:
     logits: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
+        check_text(self.text, 'text')
         points = _array(self.points_xy, 'points_xy', np.float64)
         points = points.reshape(0, 2) if points.size == 0 else points
         if points.ndim != 2 or points.shape[1] != 2:
@@ -120,6 +128,20 @@ class Prompt:
             raise PromptError(
                 f'the mask is {self.mask.shape[1]} x {self.mask.shape[0]} px but the image '
                 f"{width} x {height} px; give a mask of the image's size"
+            )
+
+
+def check_text(text: str, name: str) -> None:
+    """Raise PromptError if a name for an object is too long, or would break a line of a log."""
+    if len(text) > MAX_TEXT:
+        raise PromptError(
+            f'the {name} {text[:20]!r}... has {len(text)} characters; give at most {MAX_TEXT}'
+        )
+    for place, character in enumerate(text, start=1):
+        if category(character) in _UNFIT:
+            raise PromptError(
+                f'the {name} {text[:20]!r} holds {character!a} as character {place}; '
+                'leave control characters and line breaks out'
             )
 
 

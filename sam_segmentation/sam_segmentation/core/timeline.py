@@ -98,6 +98,15 @@ class Timeline:
             for boxes in self._moments.values():
                 boxes.pop(object_id, None)
 
+    def rewind(self, stamp_ns: int) -> None:
+        """Forget the frames from a stamp on [ns], whose own stamps were wrong."""
+        for stamp in [stamp for stamp in self._moments if stamp >= stamp_ns]:
+            del self._moments[stamp]
+        for object_id, since_ns in self._since.items():
+            self._since[object_id] = min(since_ns, stamp_ns)
+        for stamps in self._prompted.values():
+            stamps -= {stamp for stamp in stamps if stamp >= stamp_ns}
+
     def clear(self) -> None:
         """Forget every frame and object."""
         self._moments.clear()

@@ -20,7 +20,7 @@ from sam_segmentation.core.errors import (
 )
 from sam_segmentation.core.life import Life
 from sam_segmentation.core.motion import BoxMotion
-from sam_segmentation.core.prompt import Prompt
+from sam_segmentation.core.prompt import Prompt, check_text
 from sam_segmentation.core.segmenter import check_image
 from sam_segmentation.core.track import Track, pack, unpack
 from sam_segmentation.core.tracked_mask import ObjectState, Sighting, TrackedMask
@@ -36,8 +36,9 @@ Finder = Callable[[npt.NDArray[np.uint8], str], Prompt | None]
 class Tracker(ABC):
     """Follows objects through a stream, one frame at a time, in constant memory.
 
-    Not thread-safe: one thread at a time calls it. An id is used once: what was removed or reset
-    does not come back under it unless `new_id` asks for that.
+    Not thread-safe: one thread at a time calls it. An id is used once, over resets, too: what was
+    removed does not come back under it unless `new_id` asks for that. Only when each of the 65535
+    was used does the one that is gone for longest come back.
 
     Parameters
     ----------
@@ -66,7 +67,8 @@ class Tracker(ABC):
         self._size_wh: tuple[int, int] | None = None
         self._image: npt.NDArray[np.uint8] | None = None
         self._tracks: dict[int, Track] = {}
-        self._next_id = 1
+        # Every id that was used: at first the one whose object is gone for longest.
+        self._used: dict[int, None] = {}
 
     @property
     def size_wh(self) -> tuple[int, int] | None:
@@ -154,7 +156,8 @@ class Tracker(ABC):
         MissingFrameError
             If no frame was stepped.
         PromptError
-            If the prompt does not fit the frame, the model cannot read it, or `new_id` is taken.
+            If the prompt does not fit the frame, the model cannot read it, `new_id` is taken, or
+            the label is too long or holds a control character.
         UnknownObjectError
             If `object_id` is not tracked.
         TooManyObjectsError
@@ -168,6 +171,7 @@ class Tracker(ABC):
         if object_id is not None and new_id is not None:
             raise PromptError('object_id and new_id are both given; give one of them')
         self._check_tracked(object_id)
+        check_text(label, 'label')
         text = prompt.text
         prompt = self._without_text(prompt, self._image)
         prompt.check_fits(self._size_wh)
@@ -198,12 +202,16 @@ class Tracker(ABC):
 
         """
         object_id = self._free_id(new_id)
-        self._next_id = max(self._next_id, object_id + 1)
+        self._use(object_id)
         return object_id
 
     def rename(self, object_id: int, label: str) -> None:
-        """Call a tracked object something else; raises UnknownObjectError if it is not tracked."""
+        """Call a tracked object something else.
+
+        Raises UnknownObjectError if it is not tracked, PromptError for a label as in `add`.
+        """
         self._check_tracked(object_id)
+        check_text(label, 'label')
         self._tracks[object_id].label = label
 
     def remove(self, object_id: int) -> None:
@@ -211,10 +219,13 @@ class Tracker(ABC):
         self._check_tracked(object_id)
         self._remove(object_id)
         del self._tracks[object_id]
+        self._use(object_id)
 
     def reset(self) -> None:
         """Stop tracking everything; the next frame may be of any size."""
         self._reset()
+        for object_id in self._tracks:
+            self._use(object_id)
         self._tracks.clear()
         self._size_wh = self._image = None
         self.steps = 0
@@ -281,7 +292,7 @@ class Tracker(ABC):
             'model': self.name,
             'size_wh': list(self._size_wh) if self._size_wh else None,
             'steps': self.steps,
-            'next_id': self._next_id,
+            'next_id': max(self._used, default=0) + 1,
             'tracks': {str(object_id): pack(t) for object_id, t in self._tracks.items()},
             'memory': self._snapshot(),
         }
@@ -303,7 +314,8 @@ class Tracker(ABC):
         self._restore(snapshot['memory'])
         size_wh = snapshot['size_wh']
         self._size_wh = (int(size_wh[0]), int(size_wh[1])) if size_wh else None
-        self.steps, self._next_id = int(snapshot['steps']), int(snapshot['next_id'])
+        self.steps = int(snapshot['steps'])
+        self._used = dict.fromkeys(range(1, min(int(snapshot['next_id']), MAX_ID + 1)))
         self._tracks = {
             int(object_id): unpack(packed, self.options.lost_after)
             for object_id, packed in snapshot['tracks'].items()
@@ -345,9 +357,7 @@ class Tracker(ABC):
         if len(self._tracks) >= self.options.max_objects:
             raise self._full()
         if new_id is None:
-            if self._next_id <= MAX_ID:
-                return self._next_id
-            return next(i for i in range(1, MAX_ID + 1) if i not in self._tracks)
+            return self._next_id()
         if not 1 <= new_id <= MAX_ID:
             raise PromptError(f'object id {new_id} is out of range; give 1 to {MAX_ID}')
         if new_id in self._tracks:
@@ -355,6 +365,19 @@ class Tracker(ABC):
                 f'object id {new_id} is tracked already; refine it, remove it, or use another id'
             )
         return new_id
+
+    def _next_id(self) -> int:
+        above = max(self._used, default=0) + 1
+        if above <= MAX_ID:
+            return above
+        unused = (i for i in range(1, MAX_ID + 1) if i not in self._used)
+        gone = (i for i in self._used if i not in self._tracks)
+        return next(unused, 0) or next(gone)
+
+    def _use(self, object_id: int) -> None:
+        """Take note that an id is in use now: it becomes free again after all others."""
+        self._used.pop(object_id, None)
+        self._used[object_id] = None
 
     def _full(self) -> TooManyObjectsError:
         return TooManyObjectsError(
@@ -366,7 +389,7 @@ class Tracker(ABC):
         if object_id is None or object_id in self._tracks:
             return
         ids = ', '.join(map(str, sorted(self._tracks))) or 'none'
-        was = ' any more' if 1 <= object_id < self._next_id else ''
+        was = ' any more' if object_id in self._used else ''
         raise UnknownObjectError(
             f'object {object_id} is not tracked{was}; tracked are: {ids}; add it anew'
         )

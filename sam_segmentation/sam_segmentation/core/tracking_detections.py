@@ -9,7 +9,12 @@ from sam_segmentation.core.errors import MissingFrameError, PromptError
 from sam_segmentation.core.frame_ring import FrameRing
 from sam_segmentation.core.masks import BoxXyxy
 from sam_segmentation.core.motion import box_iou
-from sam_segmentation.core.tracking_requests import NewObject, add_on, bring_up
+from sam_segmentation.core.tracking_requests import (
+    NewObject,
+    Refuse,
+    add_on,
+    bring_up,
+)
 from sam_segmentation.core.tracking_session import TrackingSession, View
 from sam_segmentation.core.worker import Steps
 
@@ -18,13 +23,19 @@ SAME_OBJECT_IOU = 0.5
 
 
 def detect(
-    session: TrackingSession, ring: FrameRing, found: Sequence[NewObject], *, stamp_ns: int = 0
+    session: TrackingSession,
+    ring: FrameRing,
+    found: Sequence[NewObject],
+    *,
+    stamp_ns: int = 0,
+    refuse: Refuse,
 ) -> Steps[View]:
     """Track what a detector found; what overlaps a tracked object is that object.
 
     A tracked object that has no label gets the detection's. Each prompt is a box. A frame that is
-    not buffered stands for the newest. Parameters and errors are those of `add`; the result is
-    every tracked object.
+    not buffered, or was skipped, stands for the newest. `refuse` is told of each detection that
+    cannot be tracked, and why; when there is no room for all, those of the highest score are
+    tracked. Other parameters and errors are those of `add`; the result is every tracked object.
     """
     try:
         frame = yield from bring_up(session, ring, stamp_ns)
@@ -39,7 +50,8 @@ def detect(
     for detection in found:
         box = detection.prompt.box_xyxy
         if box is None:
-            raise PromptError('a detection has no box; leave it out')
+            refuse(detection, PromptError('it has no box; leave it out'))
+            continue
         object_id = _overlapped((box[0], box[1], box[2], box[3]), boxes)
         if object_id is None:
             new.append(detection)
@@ -49,7 +61,7 @@ def detect(
             session.tracker.rename(object_id, detection.label)
             session.refresh()
     if new:
-        yield from add_on(session, ring, frame, new)
+        yield from add_on(session, ring, frame, new, refuse=refuse)
     return session.view()
 
 

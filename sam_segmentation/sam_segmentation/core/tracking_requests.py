@@ -16,12 +16,14 @@ from sam_segmentation.core.errors import (
     ImageError,
     MissingFrameError,
     PromptError,
+    SamError,
     TooManyObjectsError,
     UnknownObjectError,
     naming_prompt,
 )
 from sam_segmentation.core.frame_ring import Frame, FrameRing, format_stamp
-from sam_segmentation.core.prompt import Prompt
+from sam_segmentation.core.prompt import Prompt, check_text
+from sam_segmentation.core.stamp_order import SEVERAL
 from sam_segmentation.core.tracker import Tracker
 from sam_segmentation.core.tracking_session import TrackingSession, View
 from sam_segmentation.core.worker import Steps
@@ -38,12 +40,26 @@ class NewObject:
         What it is called; empty: the prompt's text.
     object_id : int
         The id to use [1-65535]; 0: the next free one.
+    score : float
+        How sure a detector is of it: when there is no room for all, the lowest are left out.
+
+    Raises
+    ------
+    PromptError
+        If the label is longer than 256 characters or holds a control character.
 
     """
 
     prompt: Prompt
     label: str = ''
     object_id: int = 0
+    score: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_text(self.label, 'label')
+
+
+Refuse = Callable[[NewObject, SamError], None]
 
 
 def add(
@@ -124,17 +140,27 @@ def refine(
 
 
 def bring_up(session: TrackingSession, ring: FrameRing, stamp_ns: int) -> Steps[Frame]:
-    """Step the newest frame unless the one that a prompt is for was stepped; return that one."""
-    frame = ring.at(stamp_ns) if stamp_ns else ring.newest()
+    """Step the newest frame unless the one that a prompt is for was stepped; return that one.
+
+    A frame that is out of order is none that can be prompted on.
+    """
+    newest = ring.newest()
+    frame = ring.at(stamp_ns) if stamp_ns else ring.current or newest
+    _check_in_stream(frame)
     if session.last is None or _is_ahead(frame, session.last, ring):
-        session.step(ring.newest())
+        if session.last is not None:
+            session.see_sizes(ring.after(session.last)[-SEVERAL:])
+        current = ring.current
+        if current is not None:
+            session.step(current)
         yield
     last = session.last
     if last is None:
         raise MissingFrameError('the newest frame could not be tracked in; prompt on another one')
     if not stamp_ns or frame.stamp_ns == last.stamp_ns:
         return last
-    if any(later.stamp_ns < frame.stamp_ns for later in ring.after(frame)):
+    _check_in_stream(frame)
+    if frame.era != last.era:
         raise MissingFrameError(
             f'the frame of {format_stamp(stamp_ns)} came before the stamps went back; prompt on '
             'one that came since'
@@ -148,40 +174,83 @@ def bring_up(session: TrackingSession, ring: FrameRing, stamp_ns: int) -> Steps[
     return frame
 
 
+def _check_in_stream(frame: Frame) -> None:
+    if frame.skipped:
+        raise MissingFrameError(
+            f'the frame of {format_stamp(frame.stamp_ns)} was skipped: {frame.skipped}; prompt on '
+            'another one'
+        )
+
+
 def _is_ahead(frame: Frame, last: Frame, ring: FrameRing) -> bool:
     return frame is not last and frame in ring.after(last)
 
 
 def add_on(
-    session: TrackingSession, ring: FrameRing, frame: Frame, new: Sequence[NewObject]
+    session: TrackingSession,
+    ring: FrameRing,
+    frame: Frame,
+    new: Sequence[NewObject],
+    *,
+    refuse: Refuse | None = None,
 ) -> Steps[list[int]]:
-    """Add objects that were prompted on a frame from `bring_up`; return their ids."""
-    count = len(session.objects) + len(session.reserved)
+    """Add objects that were prompted on a frame from `bring_up`; return their ids.
+
+    `refuse` is told of each one that cannot be added, and why; the others are added all the same.
+    None: then none is added.
+    """
     limit = session.tracker.options.max_objects
-    if count + len(new) > limit:
-        raise TooManyObjectsError(
-            f'{count} objects are tracked and {len(new)} more were asked for, but max_objects is '
-            f'{limit}; remove some, or raise max_objects'
-        )
+    count = len(session.objects) + len(session.reserved)
     height, width = frame.image_rgb.shape[:2]
+    fitting = []
     for number, entry in enumerate(new, start=1):
-        with naming_prompt(number, len(new)):
-            entry.prompt.check_fits((width, height))
-    ids = [_reserve(session, entry.object_id) for entry in new]
+        try:
+            with naming_prompt(number, len(new) if refuse is None else 1):
+                entry.prompt.check_fits((width, height))
+            fitting.append(entry)
+        except (ImageError, PromptError) as error:
+            if refuse is None:
+                raise
+            refuse(entry, error)
+    if count + len(fitting) > limit:
+        too_many = TooManyObjectsError(
+            f'{count} objects are tracked and {len(fitting)} more were asked for, but max_objects '
+            f'is {limit}; remove some, or raise max_objects'
+        )
+        if refuse is None:
+            raise too_many
+        best_first = sorted(fitting, key=lambda entry: -entry.score)
+        for entry in best_first[max(0, limit - count) :]:
+            fitting.remove(entry)
+            refuse(entry, too_many)
+    if not fitting:
+        return []
+    ids = [_reserve(session, entry.object_id) for entry in fitting]
+    added: list[int] = []
+
+    def edit(tracker: Tracker, entry: NewObject, object_id: int) -> None:
+        try:
+            tracker.add(entry.prompt, new_id=object_id, label=entry.label)
+            added.append(object_id)
+        except PromptError as error:
+            if refuse is None:
+                raise
+            refuse(entry, error)
+
     edits = [
-        partial(Tracker.add, prompt=entry.prompt, new_id=object_id, label=entry.label)
-        for entry, object_id in zip(new, ids, strict=True)
+        partial(edit, entry=entry, object_id=object_id)
+        for entry, object_id in zip(fitting, ids, strict=True)
     ]
     try:
         if frame is session.last and len(edits) == 1:
             edits[0](session.tracker)
-            session.edited(ids)
+            session.edited(added)
         else:
             branch = session.tracker.branch()
             yield from _catch_up(session, ring, frame, branch, edits, lambda: None)
     finally:
         session.reserved.difference_update(ids)
-    return ids
+    return added
 
 
 def _reserve(session: TrackingSession, wanted: int) -> int:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from sam_segmentation.core.errors import UnknownObjectError
+from sam_segmentation.core.errors import ImageError, UnknownObjectError
 from sam_segmentation.core.frame_ring import Frame, format_stamp
 from sam_segmentation.core.masks import BoxXyxy
+from sam_segmentation.core.stamp_order import StampOrder, stays
 from sam_segmentation.core.timeline import Timeline
 from sam_segmentation.core.tracked_mask import TrackedMask
 from sam_segmentation.core.tracker import Tracker
@@ -25,6 +27,9 @@ class View:
 
 class TrackingSession:
     """A tracker on a stream: each frame once, in order of time. To be used from one thread.
+
+    One frame of another size, or with an odd stamp, is passed over. When the size stays, or the
+    stamps stay back, the tracker is reset, and that is told.
 
     What prompts do to it is in `tracking_requests`.
 
@@ -44,6 +49,8 @@ class TrackingSession:
         Changes whenever `objects` does.
     last : Frame or None
         What the tracker stepped last; None: nothing since it was reset.
+    order : StampOrder
+        What is known of the stream's time, for its `FrameRing`.
     timeline : Timeline
     epoch : int
         Changes when a request that is under way has lost its ground.
@@ -53,6 +60,8 @@ class TrackingSession:
         Why that happened last; empty: it did not.
     repeated : int
         Frames that were skipped, since they carry the stamp of the one before.
+    other_size : int
+        Frames that were skipped, since their size is not that of the ones before.
     reserved : set of int
         Ids of the objects that are being added.
     catching_up : set of int
@@ -71,17 +80,20 @@ class TrackingSession:
         self.objects: list[TrackedMask] = []
         self.version = 0
         self.last: Frame | None = None
+        self.order = StampOrder[Frame]()
         self.timeline = Timeline(history)
         self.epoch = 0
         self.resets = 0
         self.reset_reason = ''
         self.repeated = 0
+        self.other_size = 0
         self.reserved: set[int] = set()
         self.catching_up: set[int] = set()
         self._on_reset = on_reset
         self._began = datetime.now().astimezone().isoformat(' ', 'seconds')
         self._shown: Frame | None = None  # what `objects` speak of
         self._skipped: Frame | None = None
+        self._of_other_size: list[Frame] = []
         self._gone: dict[int, str] = {}
 
     @property
@@ -98,8 +110,9 @@ class TrackingSession:
     def step(self, frame: Frame) -> bool:
         """Follow the objects into a frame, and return whether it was a new one.
 
-        A frame with the stamp of the one before is that one; a stamp of 0 says nothing. A stamp
-        that goes back, or another size, resets the tracker.
+        A frame with the stamp of the one before is that one; a stamp of 0 says nothing. A frame
+        that the stream skips, or one of another size unless that stays, changes nothing. A new era
+        of the stamps, or another size that stays, resets the tracker.
 
         Raises
         ------
@@ -110,27 +123,60 @@ class TrackingSession:
 
         """
         last = self.last
-        if last is not None and (frame is last or frame.stamp_ns == last.stamp_ns != 0):
-            if frame is not last and frame is not self._skipped:
-                self.repeated += 1
-                self._skipped = frame
+        if frame is last or frame.skipped:
             return False
-        image_rgb = frame.image_rgb
-        size_wh = (image_rgb.shape[1], image_rgb.shape[0])
-        before = self.tracker.size_wh
-        if last is not None and frame.stamp_ns < last.stamp_ns:
-            self._lose(frame, f'the stamps went back from {format_stamp(last.stamp_ns)}')
+        goes_on = last is not None and frame.era == last.era
+        if last is not None and goes_on and frame.stamp_ns == last.stamp_ns != 0:
+            self.repeated += frame is not self._skipped
+            self._skipped = frame
+            return False
+        size_wh, before = _size_wh(frame), self.tracker.size_wh
+        if last is not None and not goes_on:
+            went_back = f'the stamps went back from {format_stamp(last.stamp_ns)} and stay back'
+            self._lose(frame, went_back)
+        elif not self._has_its_size(frame):
+            return False
         elif before is not None and before != size_wh:
             sizes = '{} x {} to {} x {} px'.format(*before, *size_wh)
             self._lose(frame, f'the camera changed from {sizes}')
+        elif last is not None and frame.stamp_ns < last.stamp_ns:
+            # In one era: the stamp of the frame before was the odd one.
+            self.timeline.rewind(frame.stamp_ns)
         if not self.is_at_work:
             # The time without an object was not followed: it is no past to go back to.
             self.timeline.clear()
-        objects = self.tracker.step(image_rgb)
+        objects = self.tracker.step(frame.image_rgb)
         self.last = self._shown = frame
         self.timeline.step(frame.stamp_ns, {obj.object_id: obj.box_xyxy for obj in objects})
         if objects:
             self._set(objects)
+        return True
+
+    def see_sizes(self, frames: Iterable[Frame]) -> None:
+        """Take note of the sizes of frames that were not stepped, in the order of their time."""
+        for frame in frames if self.is_at_work else ():
+            # What cannot be decoded has no size, and is told of when it is to be stepped.
+            with suppress(ImageError):
+                self._has_its_size(frame)
+
+    def _has_its_size(self, frame: Frame) -> bool:
+        """Tell whether a frame is of the size of those before, or of one that came to stay."""
+        size_wh, others = _size_wh(frame), self._of_other_size
+        if not self.is_at_work or self.tracker.size_wh in (None, size_wh):
+            others.clear()
+            return True
+        if frame not in others:
+            if others and _size_wh(others[0]) != size_wh:
+                others.clear()
+            others.append(frame)
+            self.other_size += 1
+            frame.skipped = 'it is {} x {} px, those before {} x {}'.format(
+                *size_wh, *(self.tracker.size_wh or size_wh)
+            )
+        if not stays(others):
+            return False
+        for other in others:
+            other.skipped = ''
         return True
 
     def edited(self, object_ids: Iterable[int]) -> None:
@@ -207,6 +253,7 @@ class TrackingSession:
         lost = [obj.object_id for obj in self.objects]
         self.tracker.reset()
         self.timeline.clear()
+        self._of_other_size.clear()
         self.last = None
         self.epoch += 1
         stamp = format_stamp(frame.stamp_ns)
@@ -217,3 +264,7 @@ class TrackingSession:
         self.resets += 1
         self._set([])
         self._on_reset(f'{self.reset_reason}; objects no longer tracked: {len(lost)}')
+
+
+def _size_wh(frame: Frame) -> tuple[int, int]:
+    return frame.image_rgb.shape[1], frame.image_rgb.shape[0]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from math import cos, isfinite, sin
 from typing import Any
 
 import cv2
@@ -78,16 +79,26 @@ def prompt_from_msg(msg: PromptMsg) -> Prompt:
 
 
 def box_from_msg(msg: BoundingBox2D) -> BoxXyxy | None:
-    """Return left, top, right, bottom [px], or None for a box of no size; raises PromptError."""
+    """Return left, top, right, bottom [px], or None for a box of no size; raises PromptError.
+
+    A rotated box becomes the upright one round it.
+    """
     if msg.size_x == 0 and msg.size_y == 0:
         return None
-    if msg.center.theta != 0:
+    theta, x, y = msg.center.theta, msg.center.position.x, msg.center.position.y
+    numbers = (x, y, theta, msg.size_x, msg.size_y)
+    if not all(map(isfinite, numbers)):
+        raise PromptError(f'the box (x, y, theta, size x, y) {numbers} is not finite')
+    if msg.size_x <= 0 or msg.size_y <= 0:
         raise PromptError(
-            f'the box is rotated by {msg.center.theta:g} rad; give an upright one (theta 0)'
+            f'the box of {msg.size_x:g} x {msg.size_y:g} px has no area; give sizes above 0'
         )
-    x, y = msg.center.position.x, msg.center.position.y
     half_x, half_y = msg.size_x / 2, msg.size_y / 2
-    return x - half_x, y - half_y, x + half_x, y + half_y
+    # As far as its corners reach: each side's own reach, added up.
+    along, across = abs(cos(theta)), abs(sin(theta))
+    reach_x = half_x * along + half_y * across
+    reach_y = half_x * across + half_y * along
+    return x - reach_x, y - reach_y, x + reach_x, y + reach_y
 
 
 def box_to_msg(box_xyxy: BoxXyxy | None) -> BoundingBox2D:

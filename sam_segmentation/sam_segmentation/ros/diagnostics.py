@@ -88,6 +88,8 @@ def facts(health: Health) -> dict[str, object]:
             'encoding': source.encoding,
             'frames buffered': len(source.ring),
         }
+    if prompts := health.prompts:
+        values['detections left out'] = prompts.left_out
     if stream := health.stream:
         values |= {
             'subscribers': stream.subscribers,
@@ -109,4 +111,6 @@ def _tracked(engine: Engine) -> dict[str, object]:
         'tracker resets': session.resets,
         'last reset': session.reset_reason or 'none',
         'frames with a repeated stamp': session.repeated,
+        'frames with an odd stamp': session.order.skipped,
+        'frames of an odd size': session.other_size,
     }

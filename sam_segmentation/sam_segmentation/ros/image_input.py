@@ -13,6 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from sam_segmentation.core.decoding import check_raw
 from sam_segmentation.core.errors import ImageError
 from sam_segmentation.core.frame_ring import Frame, FrameRing
+from sam_segmentation.core.stamp_order import StampOrder
 from sam_segmentation.ros.conversions import (
     compressed_to_rgb,
     image_to_rgb,
@@ -33,6 +34,8 @@ class ImageInput(TopicInput):
         'raw' or 'compressed'.
     capacity : int
         How many frames are kept.
+    order : StampOrder or None
+        What is known of the stream's time; None: nothing.
     on_frame : callable
         Called, quickly, after each usable frame.
 
@@ -45,11 +48,17 @@ class ImageInput(TopicInput):
     """
 
     def __init__(
-        self, node: Node, *, transport: str, capacity: int, on_frame: Callable[[], None]
+        self,
+        node: Node,
+        *,
+        transport: str,
+        capacity: int,
+        order: StampOrder[Frame] | None,
+        on_frame: Callable[[], None],
     ) -> None:
         if transport not in TRANSPORTS:
             raise ImageError(f'image_transport is {transport!r}; use {" or ".join(TRANSPORTS)}')
-        self.ring = FrameRing(capacity)
+        self.ring = FrameRing(capacity, order)
         self.encoding = ''
         self._on_frame = on_frame
         if transport == 'raw':

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from math import inf, isfinite
 from threading import Lock
 from typing import Any
 
@@ -15,7 +16,7 @@ from rclpy.qos import qos_profile_sensor_data
 from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
-from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import Detection2DArray, ObjectHypothesisWithPose
 
 from sam_segmentation.core.camera import moved, project
 from sam_segmentation.core.engine import Engine
@@ -48,7 +49,9 @@ class PromptTopics:
     Attributes
     ----------
     error : str
-        Why the last prompt came to nothing; empty: it did not.
+        Why the last prompt came to nothing, or a part of it; empty: it did not.
+    left_out : int
+        Detections that could not be tracked.
 
     """
 
@@ -59,6 +62,7 @@ class PromptTopics:
         on_change: Callable[[], None],
     ) -> None:
         self.error = ''
+        self.left_out = 0
         self._node = node
         self._active = active
         self._on_change = on_change
@@ -144,12 +148,35 @@ class PromptTopics:
     def _detect(self, msg: Detection2DArray) -> None:
         try:
             engine, ring = self._active()
-            found = _objects(msg, value(self._node, 'max_prompts'))
-            steps = detect(engine.session, ring, found, stamp_ns=stamp_to_ns(msg.header.stamp))
-            self._run(engine, steps, self._after_detections)
+            left_out: dict[int, SamError] = {}
+            numbers = _objects(msg, value(self._node, 'max_prompts'), left_out)
+            steps = detect(
+                engine.session,
+                ring,
+                list(numbers),
+                stamp_ns=stamp_to_ns(msg.header.stamp),
+                refuse=lambda new, error: left_out.update({numbers[new]: error}),
+            )
+
+            def done() -> None:
+                self._tell_left_out(left_out, len(msg.detections))
+                self._after_detections()
+
+            self._run(engine, steps, done)
         except SamError as error:
             self._refuse(error)
             self._after_detections()
+
+    def _tell_left_out(self, left_out: dict[int, SamError], count: int) -> None:
+        if not left_out:
+            return
+        self.left_out += len(left_out)
+        number, error = min(left_out.items())
+        self._refuse(
+            PromptError(
+                f'{len(left_out)} of {count} detections left out; number {number}: {error}'
+            )
+        )
 
     def _after_detections(self) -> None:
         with self._lock:
@@ -182,19 +209,39 @@ class PromptTopics:
         self._node.get_logger().warning(f'prompt refused: {error}', throttle_duration_sec=5.0)
 
 
-def _objects(msg: Detection2DArray, limit: int) -> list[NewObject]:
-    """Return what was detected, by its box and best class; raises PromptError."""
-    if len(msg.detections) > limit:
-        raise PromptError(
-            f'{len(msg.detections)} detections are more than max_prompts ({limit}); '
-            'raise it, or filter them'
-        )
-    found = []
+def _objects(
+    msg: Detection2DArray, limit: int, left_out: dict[int, SamError]
+) -> dict[NewObject, int]:
+    """Return what was detected, by its box and best class, with its number in the message.
+
+    What cannot be used goes to `left_out`; of more than `limit` the best scores are taken.
+    """
+    found: dict[NewObject, int] = {}
     for number, detection in enumerate(msg.detections, start=1):
-        box = box_from_msg(detection.bbox)
-        if box is None:
-            raise PromptError(f'detection {number} has a box of no area; leave it out')
-        best = max(detection.results, key=lambda r: r.hypothesis.score, default=None)
-        label = best.hypothesis.class_id if best else ''
-        found.append(NewObject(Prompt(box_xyxy=box), label=label))
+        try:
+            box = box_from_msg(detection.bbox)
+            if box is None:
+                raise PromptError('its box is 0 x 0 px and has no area; leave it out')
+            best = max(detection.results, key=_score, default=None)
+            new = NewObject(
+                Prompt(box_xyxy=box),
+                label=best.hypothesis.class_id if best else '',
+                score=_score(best) if best else 0.0,
+            )
+        except PromptError as error:
+            left_out[number] = error
+        else:
+            found[new] = number
+    best_first = sorted(found, key=lambda new: -new.score)
+    for new in best_first[limit:]:
+        left_out[found.pop(new)] = PromptError(
+            f'{len(best_first)} detections are more than max_prompts ({limit}), and its score is '
+            'among the lowest; raise it, or filter them'
+        )
     return found
+
+
+def _score(result: ObjectHypothesisWithPose) -> float:
+    """Return how sure a detector is; a score that is not finite counts as the lowest."""
+    score = float(result.hypothesis.score)
+    return score if isfinite(score) else -inf

@@ -66,6 +66,7 @@ class SamNode(ManagedNode):
             self,
             transport=value(self, 'image_transport'),
             capacity=value(self, 'frame_buffer_size'),
+            order=self._engine.session.order if self._engine else None,
             on_frame=self._offer,
         )
         self.get_logger().info(f'ready; images from {self._image_input.topic}')
@@ -122,8 +123,8 @@ class SamNode(ManagedNode):
         if stream is None or source is None:
             return
         # Taken now and not when the job was offered: the newest frame first.
-        if len(source.ring):
-            stream.process(source.ring.newest())
+        if frame := source.ring.current:
+            stream.process(frame)
 
     def _on_stream_error(self, error: Exception) -> None:
         if not self.context.ok():

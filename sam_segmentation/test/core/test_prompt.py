@@ -12,6 +12,9 @@ NAN, INF = float('nan'), float('inf')
     ('arguments', 'message'),
     [
         ({}, 'empty'),
+        ({'text': 'a' * 257}, "text 'a{20}'... has 257 characters; give at most 256"),
+        ({'text': 'a cup\n'}, r"text 'a cup\\n' holds '\\n' as character 6"),
+        ({'text': '\u2028'}, 'line breaks'),
         ({'points_xy': [], 'labels': []}, 'empty'),
         ({'points_xy': [(1, 2)]}, '1 points but 0 labels'),
         ({'points_xy': [(1, 2)], 'labels': [1, 0]}, '1 points but 2 labels'),
@@ -78,3 +81,8 @@ def test_a_box_may_reach_over_the_edge_but_not_lie_outside():
 def test_a_mask_of_another_size_is_refused():
     with pytest.raises(PromptError, match='4 x 3 px but the image 10 x 5'):
         Prompt(mask=np.ones((3, 4), bool)).check_fits((10, 5))
+
+
+@pytest.mark.parametrize('text', ['x' * 256, '\u676f' * 256, '\U0001f469\u200d\U0001f373'])
+def test_a_name_is_taken_in_any_script(text):
+    assert Prompt(text=text).text == text

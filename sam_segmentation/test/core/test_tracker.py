@@ -69,6 +69,34 @@ def test_ids_end_where_the_label_image_does(tracker):
         tracker.add(click(52, 38), new_id=1)
 
 
+def test_when_ids_run_out_what_is_gone_for_longest_comes_back(tracker):
+    tracker.add(click(6, 6), new_id=65535)
+    # Those that were never used come first, over removals and resets.
+    assert tracker.add(click(6, 6)).object_id == 1
+    tracker.remove(1)
+    assert tracker.add(click(6, 6)).object_id == 2
+    tracker.reset()
+    tracker.step(frame((RED, 4, 4)))
+    assert tracker.add(click(6, 6)).object_id == 3
+    for object_id in range(4, 65535):
+        assert tracker.reserve_id(object_id) == object_id
+    # Each was used: 3 is tracked, and 1 went before the two that the reset ended.
+    assert [tracker.add(click(6, 6)).object_id for _ in range(3)] == [1, 65535, 2]
+    tracker.remove(1)
+    assert tracker.add(click(6, 6)).object_id == 4
+    assert len(tracker._used) == 65535
+
+
+@pytest.mark.parametrize('label', ['x' * 257, 'two\nlines', 'escape \x1b[31m', 'nul\0'])
+def test_a_label_that_is_too_long_or_breaks_a_line_is_refused(tracker, label):
+    with pytest.raises(PromptError, match=r'label .*(257 characters; give at most 256|holds)'):
+        tracker.add(click(6, 6), label=label)
+    tracker.add(click(6, 6))
+    with pytest.raises(PromptError, match='label'):
+        tracker.rename(1, label)
+    assert [obj.label for obj in tracker.objects] == ['']
+
+
 def test_unknown_and_removed_ids_are_told_apart(tracker):
     tracker.add(click(6, 6))
     tracker.add(click(32, 22))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tracker on a stream: resets, ids that are gone, and prompts on past frames caught up."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -68,6 +69,14 @@ class Live:
         new = [NewObject(click(xy), **more)]
         view, _ = self.run(add(self.session, self.ring, new, stamp_ns=second(at)))
         return view.objects[0]
+
+    def detect(self, found, *, at=0):
+        def refuse(new, error):
+            self.refused[new] = str(error)
+
+        self.refused = {}
+        steps = detect(self.session, self.ring, found, stamp_ns=second(at), refuse=refuse)
+        return self.run(steps)[0]
 
     def facts(self):
         return [(o.object_id, o.label, o.state, o.score, o.mask.tobytes()) for o in self.objects]
@@ -280,9 +289,10 @@ def test_a_reset_ends_what_catches_up_and_says_why(live, cause):
     if cause == 'request':
         live.session.reset()
     elif cause == 'size':
-        live.session.step(live.arrive(9, frame(size_wh=(32, 24))))
+        for number in (9, 10, 11):
+            live.session.step(live.arrive(number, frame(size_wh=(32, 24))))
     else:
-        live.session.step(live.arrive(2))
+        live.frames([2, 3, 4])
     reason = {
         'request': 'everything was removed on request',
         'size': 'the camera changed from 64 x 48 to 32 x 24 px',
@@ -326,11 +336,13 @@ def test_a_stamp_that_went_back_resets_and_says_so(live):
     live.frames([7, 8])
     live.add(GREEN_AT)
     live.add(BLUE_AT)
-    live.frames([1])
+    live.frames([1, 2])
+    assert live.ids == [1, 2]
+    live.frames([3])
     [told] = live.told
     assert told == (
-        'the tracker was reset at 1.000000000 because the stamps went back from 8.000000000; '
-        'objects no longer tracked: 2'
+        'the tracker was reset at 3.000000000 because the stamps went back from 8.000000000 and '
+        'stay back; objects no longer tracked: 2'
     )
     assert (live.session.resets, live.ids) == (1, [])
     with pytest.raises(
@@ -346,7 +358,10 @@ def test_a_stamp_that_went_back_resets_and_says_so(live):
 def test_another_size_resets_and_says_so(live):
     live.frames([1])
     live.add(GREEN_AT)
-    live.session.step(live.arrive(2, frame((RED, 4, 4), size_wh=(32, 24))))
+    for number in (2, 3, 4):
+        assert live.ids == [1]
+        live.session.step(live.arrive(number, frame((RED, 4, 4), size_wh=(32, 24))))
+    assert live.session.other_size == 3
     assert 'because the camera changed from 64 x 48 to 32 x 24 px' in live.told[0]
     view = live.session.view()
     assert view.objects == ()
@@ -442,7 +457,7 @@ def test_detections_of_tracked_objects_name_them_and_the_others_are_added(live):
         detection(6, 4, 'ball'), detection(50, 37, 'bowl'),
         detection(30, 20, 'box'), detection(31, 20, 'case'),
     ]  # fmt: skip
-    view, _ = live.run(detect(live.session, live.ring, found))
+    view = live.detect(found)
     assert [(obj.object_id, obj.label) for obj in view.objects] == [
         (1, 'ball'), (2, 'cup'), (3, 'box'),
     ]  # fmt: skip
@@ -452,11 +467,45 @@ def test_detections_are_compared_where_the_objects_were_in_their_frame(live):
     live.frames([1])
     live.add((7, 6))
     live.frames(range(2, 12))
-    view, _ = live.run(detect(live.session, live.ring, [detection(6, 4)], stamp_ns=second(2)))
+    view = live.detect([detection(6, 4)], at=2)
     assert [obj.object_id for obj in view.objects] == [1]
     # A frame that is not buffered stands for the newest: there the red one is 10 px farther.
-    view, _ = live.run(detect(live.session, live.ring, [detection(15, 4)], stamp_ns=second(99)))
+    view = live.detect([detection(15, 4)], at=99)
     assert [obj.object_id for obj in view.objects] == [1]
+
+
+def test_a_detection_that_cannot_be_tracked_costs_no_other_one():
+    live = Live(max_objects=2)
+    live.frames([1])
+    outside, low = detection(900, 4), replace(detection(50, 36), score=0.1)
+    new = [
+        low,
+        outside,
+        replace(detection(4, 4), score=0.5),
+        replace(detection(30, 20), score=0.9),
+    ]
+    view = live.detect(new)
+    assert [obj.box_xyxy[0] for obj in view.objects] == [4.5, 29.5]
+    assert 'lies outside the image of 64 x 48 px' in live.refused[outside]
+    assert 'max_objects is 2' in live.refused[low]
+    assert len(live.refused) == 2
+
+
+def test_a_detection_that_the_model_refuses_costs_no_other_one(live, monkeypatch):
+    original = ToyTracker._add
+
+    def picky(tracker, object_id, prompt):
+        if prompt.box_xyxy[0] > 40:
+            raise PromptError('not that one')
+        return original(tracker, object_id, prompt)
+
+    monkeypatch.setattr(ToyTracker, '_add', picky)
+    live.frames([1, 2, 3])
+    for found in ([detection(50, 36)], [detection(50, 36), detection(30, 20)]):
+        live.detect(found, at=2)
+        assert live.refused == {found[0]: 'not that one'}
+    assert live.ids == [3]
+    assert live.session.reserved == set()
 
 
 def test_what_is_remembered_does_not_grow(live):

@@ -7,6 +7,8 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import BoundingBox2D, Point2D
@@ -189,12 +191,36 @@ def test_box_survives_the_round_trip():
     assert conversions.box_from_msg(conversions.box_to_msg(box)) == pytest.approx(box)
 
 
-def test_box_of_size_zero_is_none_and_a_rotated_one_refused():
+def test_box_of_size_zero_is_none():
     assert conversions.box_from_msg(BoundingBox2D()) is None
-    rotated = BoundingBox2D(size_x=2.0, size_y=2.0)
-    rotated.center.theta = 0.5
-    with pytest.raises(PromptError, match=r'0\.5 rad'):
-        conversions.box_from_msg(rotated)
+
+
+@given(st.floats(-50, 50), st.floats(0.1, 500), st.floats(0.1, 500))
+def test_a_rotated_box_becomes_the_upright_one_round_its_corners(theta, width, height):
+    box = BoundingBox2D(size_x=width, size_y=height)
+    box.center.theta, box.center.position.x, box.center.position.y = theta, 20.0, -30.0
+    corners = np.array([(x, y) for x in (-width, width) for y in (-height, height)]) / 2
+    cos, sin = np.cos(theta), np.sin(theta)
+    turned = corners @ np.array([[cos, sin], [-sin, cos]]) + (20, -30)
+    expected = [*turned.min(axis=0), *turned.max(axis=0)]
+    np.testing.assert_allclose(conversions.box_from_msg(box), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('x', 'theta', 'width', 'sign'),
+    [
+        (np.nan, 0, 2, 'not finite'),
+        (0, np.inf, 2, 'not finite'),
+        (0, 0, np.inf, 'not finite'),
+        (0, 0, 0, 'no area'),
+        (0, 1, -3, 'no area'),
+    ],
+)
+def test_a_box_that_means_nothing_is_refused(x, theta, width, sign):
+    box = BoundingBox2D(size_x=float(width), size_y=5.0)
+    box.center.theta, box.center.position.x = float(theta), float(x)
+    with pytest.raises(PromptError, match=sign):
+        conversions.box_from_msg(box)
 
 
 def test_mask_of_one_pixel_has_a_box_of_one_pixel():

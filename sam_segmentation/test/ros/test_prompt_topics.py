@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clicks and detections on a running node add objects."""
 
+import math
 import sys
 from pathlib import Path
 
@@ -182,14 +183,52 @@ def test_a_detection_is_for_the_image_of_its_stamp(tracking):
     assert obj.box == box_to_msg((33.5, 3.5, 41.5, 11.5))
 
 
-def test_more_detections_than_may_be_tracked_are_refused_with_a_reason(tracking):
-    tracking.detections.publish(detections((4, 4), (30, 20), (50, 36), (4, 30), (20, 4), (40, 4)))
-    diagnosis(
-        tracking.ros, '0 objects are tracked and 6 more were asked for, but max_objects is 4',
-        DiagnosticStatus.WARN, meanwhile=tracking.camera.send,
+def test_of_more_detections_than_may_be_tracked_the_best_are(tracking):
+    corners = ((4, 4), (30, 20), (50, 36), (4, 30), (20, 4), (40, 4))
+    best = (1, 2, 4, 5)
+    message = detections(
+        *[(x, y, (f'{number}', 0.9 if number in best else 0.2))
+          for number, (x, y) in enumerate(corners)]
     )  # fmt: skip
-    assert tracking.ids == []
+    tracking.detections.publish(message)
+    published(tracking, ['1', '2', '4', '5'])
+    diagnosis(
+        tracking.ros, '2 of 6 detections left out; number 1: 0 objects are tracked and 6 more '
+        'were asked for, but max_objects is 4', DiagnosticStatus.WARN,
+        meanwhile=tracking.camera.send,
+    )  # fmt: skip
     # It is told until a prompt comes to something.
+    assert tracking.ask('RESET').success
     tracking.detections.publish(detections((4, 4)))
     published(tracking, [''])
     diagnosis(tracking.ros, 'tracking', meanwhile=tracking.camera.send)
+
+
+def test_a_bad_detection_costs_none_beside_it(tracking):
+    before = int(
+        diagnosis(tracking.ros, '', meanwhile=tracking.camera.send)['detections left out']
+    )
+    good = detections(
+        (4, 4, ('ball', 0.9)), (30, 20, ('box', 0.2)), (50, 36, ('cup', float('nan')))
+    )
+    good.detections[1].bbox.center.theta = math.pi / 2
+    bad = detections(*[(20, 20, ('x', 1.0))] * 8)
+    boxes = [detection.bbox for detection in bad.detections]
+    boxes[0].size_x = boxes[0].size_y = 0.0
+    boxes[1].size_x = math.nan
+    boxes[2].center.position.x = math.inf
+    boxes[3].center.theta = math.inf
+    boxes[4].size_y = -5.0
+    boxes[5].center.position.x = 9e9
+    bad.detections[6].results[0].hypothesis.class_id = 'x' * 1_000_000
+    bad.detections[7].results[0].hypothesis.class_id = 'two\nlines'
+    first, *others = good.detections
+    tracking.detections.publish(
+        Detection2DArray(detections=[first, *bad.detections[:4], *others, *bad.detections[4:]])
+    )
+    published(tracking, ['ball', 'box', 'cup'])
+    values = diagnosis(
+        tracking.ros, '8 of 11 detections left out; number 2: its box is 0 x 0 px',
+        DiagnosticStatus.WARN, meanwhile=tracking.camera.send,
+    )  # fmt: skip
+    assert int(values['detections left out']) == before + 8
