@@ -80,11 +80,17 @@ def check_same(
     assert len(ours) == len(official) == (3 if multimask else 1)
     for mine, (mask, score, logits) in zip(ours, official, strict=True):
         check_telling(mine)
-        assert np.array_equal(mine.mask, mask)
+        check_same_mask(mine.mask, mask)
         assert abs(mine.score - np.clip(score, 0, 1)) <= TOLERANCE
         assert mine.logits is not None
         assert mine.logits.dtype == np.float32
         assert np.abs(mine.logits - logits).max() <= TOLERANCE
+
+
+def check_same_mask(mine: npt.NDArray[np.bool_], official: npt.NDArray[np.bool_]) -> None:
+    """Allow a pixel in a thousand to differ: a logit at the threshold falls by its rounding."""
+    assert mine.shape == official.shape
+    assert np.count_nonzero(mine != official) <= mine.size / 1000
 
 
 def check_telling(answer: ScoredMask) -> None:
@@ -118,10 +124,10 @@ class EqualsTheOfficialPredictor:
         logits = None
         for _ in range(rounds + 1):
             mask, _, logits = ask_official(predictor, prompt, logits, multimask=False)[0]
-        assert np.array_equal(refined.mask, mask)
+        check_same_mask(refined.mask, mask)
         assert np.abs(refined.logits - logits).max() <= TOLERANCE
         once = segmenter.segment(embedding, prompt)[0]
-        assert not np.array_equal(once.logits, refined.logits)
+        assert np.abs(once.logits - refined.logits).max() > 100 * TOLERANCE
 
     def test_several_embeddings_live_side_by_side(self, segmenter):
         prompt = Prompt(box_xyxy=(40, 30, 150, 100))
@@ -130,5 +136,5 @@ class EqualsTheOfficialPredictor:
         embeddings = [segmenter.embed(image) for image in images]
         for index in (2, 0, 1, 0):
             together = segmenter.segment(embeddings[index], prompt)[0].logits
-            assert np.array_equal(together, alone[index])
-        assert not np.array_equal(alone[0], alone[1])
+            assert np.abs(together - alone[index]).max() <= TOLERANCE
+        assert np.abs(alone[0] - alone[1]).max() > 100 * TOLERANCE

@@ -164,7 +164,7 @@ def _rod(radius_m: float, start: Floats, end: Floats) -> Part:
 
 def _steps(radius_m: float, sagitta_m: float) -> int:
     """Return into how many chords a circle is divided."""
-    return max(12, int(np.ceil(np.pi / np.arccos(1 - sagitta_m / radius_m))))
+    return max(12, int(np.ceil(np.pi / np.arccos(max(-1.0, 1 - sagitta_m / radius_m)))))
 
 
 def _about_z(angle_rad: float) -> Floats:
