@@ -15,7 +15,7 @@ class CameraInfoInput(TopicInput):
 
     def __init__(self, node: Node) -> None:
         self._newest: CameraInfo | None = None
-        super().__init__(node, CameraInfo, '~/camera_info', self._keep)
+        super().__init__(node, CameraInfo, '~/camera_info', self._keep, latched=True)
 
     def newest(self) -> CameraInfo:
         """Return the newest calibration; raises CameraModelError if none has arrived."""

@@ -102,12 +102,13 @@ class DepthInput(TopicInput):
             )
 
     def close(self) -> None:
-        """End the subscription and forget the images."""
+        """End the subscription and forget the images; nobody waits for one any longer."""
         super().close()
         self.ring.clear()
+        self._wake()
 
     def arrival(self) -> Future:
-        """Return what is done when the next usable image arrives."""
+        """Return what is done when the next usable image arrives, or none will."""
         return self._arrival
 
     def _keep_raw(self, msg: Image) -> None:
@@ -128,6 +129,9 @@ class DepthInput(TopicInput):
             return
         self.error = ''
         self.ring.add(DepthFrame(stamp_to_ns(msg.header.stamp), msg.header, partial(decode, msg)))
+        self._wake()
+        self._on_frame()
+
+    def _wake(self) -> None:
         arrived, self._arrival = self._arrival, Future()
         arrived.set_result(None)
-        self._on_frame()

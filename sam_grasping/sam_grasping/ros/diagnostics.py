@@ -60,15 +60,12 @@ def judge(health: Health) -> Verdict:
 def _silent(source: TopicInput, what: str, remedy: str) -> Verdict | None:
     """Return why nothing usable comes in on a topic, if nothing does."""
     if source.incompatible and not source.received:
-        return (
-            ERROR,
-            f'QoS {source.incompatible} is incompatible with the publisher on {source.topic}',
-        )
+        return ERROR, source.incompatible
     if not source.publishers:
         return WARN, f'no publisher on {source.topic}; {remedy}'
     if source.error:
         return ERROR, source.error
-    if not source.rate_hz:
+    if not source.rate_hz and not source.was_latched:
         return WARN, f'no {what} on {source.topic}, though it has a publisher'
     return None
 
@@ -110,6 +107,8 @@ def _apart(depth: DepthInput, objects: ObjectsInput, tolerance_ns: int) -> Verdi
 
 def _planning(health: Health, active: Active) -> Verdict:
     seen = active.objects.ring.newest()
+    if active.objects.incompatible and not active.objects.received:
+        return WARN, active.objects.incompatible
     if not health.is_continuous:
         return OK, 'ready'
     if seen is None or not seen.msg.objects:

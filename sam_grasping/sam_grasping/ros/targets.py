@@ -25,6 +25,7 @@ from sam_segmentation.core.errors import MissingFrameError
 from sam_segmentation.core.frame_ring import NANOSECONDS, format_stamp
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.ros.conversions import image_is_empty, mask_from_msg, stamp_to_ns
+from sam_segmentation.ros.managed_node import NotActiveError
 from sam_segmentation.ros.parameter import value
 
 
@@ -110,10 +111,16 @@ class Targets:
         ------
         MissingFrameError
             If there is none, and none came in time.
+        NotActiveError
+            If the node was deactivated meanwhile.
 
         """
         deadline = monotonic() + value(self._node, 'depth_timeout_s')
         while True:
+            if depth.is_closed:
+                raise NotActiveError(
+                    'the node was deactivated while the request waited; activate it and ask again'
+                )
             arrival = depth.arrival()
             ring = depth.ring
             found = ring.near(stamp_ns, self.tolerance_ns) if stamp_ns else ring.newest()

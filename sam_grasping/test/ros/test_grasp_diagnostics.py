@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from running_node import diagnosis
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
@@ -78,7 +78,18 @@ def test_a_publisher_whose_qos_keeps_it_away(ros):
     ros.start_node(NODE, **{f'qos_overrides.{reliable}.subscription.reliability': 'reliable'})
     best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
     ros.node.create_publisher(Image, reliable, best_effort)
-    diagnosis(ros, 'QoS RELIABILITY is incompatible', DiagnosticStatus.ERROR)
+    remedy = f'qos_overrides.{reliable}.subscription.reliability:=best_effort'
+    diagnosis(ros, remedy, DiagnosticStatus.ERROR)
+
+
+def test_camera_info_that_was_published_once_before_the_node_started(ros):
+    kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    info = ros.node.create_publisher(CameraInfo, '/sam_grasping/camera_info', kept)
+    info.publish(camera_info())
+    ros.start_node(NODE)
+    depth = ros.node.create_publisher(Image, '/sam_grasping/depth', 1)
+    send = lambda: depth.publish(depth_image())  # noqa: E731
+    diagnosis(ros, 'ready', DiagnosticStatus.OK, meanwhile=send)
 
 
 def test_an_encoding_that_is_none_of_depth(camera):

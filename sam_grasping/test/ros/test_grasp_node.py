@@ -12,6 +12,7 @@ from lifecycle_msgs.msg import Transition
 from running_node import diagnosis
 from tabletop_camera import BOX, IDS, NODE, TabletopCamera, change_state, mask_image
 
+from sam_interfaces.msg import GraspArray
 from sam_interfaces.srv import PlanGrasps
 
 ODD_PLANNERS = Path(__file__).parent / 'odd_planners_node.py'
@@ -106,6 +107,26 @@ def test_one_request_more_than_may_wait_is_refused_and_each_is_answered(ros):
     assert {answer.message for answer in answers if not answer.success} == {
         '2 requests are waiting already; ask again later, or raise max_pending_requests'
     }
+
+
+@pytest.mark.parametrize('planner', ['geometric', 'slow'])
+def test_requests_under_transitions_are_answered_and_none_with_an_internal_error(ros, planner):
+    start_odd(ros, planner, depth_timeout_s=10.0, continuous=True)
+    camera = TabletopCamera(ros)
+    ros.listen(GraspArray, '/sam_grasping/grasps')
+    stamp = camera.send().stamp
+    stamp.sec += 1
+    early = camera.client.call_async(PlanGrasps.Request(**REQUEST, stamp=stamp))
+    atwork = [camera.client.call_async(PlanGrasps.Request(**REQUEST)) for _ in range(3)]
+    camera.ask()  # answered at once, and after those have begun to wait
+    for transition in ('DEACTIVATE', 'CLEANUP', 'CONFIGURE', 'ACTIVATE'):
+        assert change_state(ros, getattr(Transition, f'TRANSITION_{transition}'))
+    ros.until(lambda: early.done() and all(f.done() for f in atwork), 'the answers', timeout_s=5)
+    assert 'the node was deactivated while the request waited' in early.result().message
+    for future in atwork:
+        assert 'internal error' not in future.result().message
+    camera.send()
+    assert camera.ask(**REQUEST).success
 
 
 @pytest.mark.parametrize('waiting', [True, False], ids=['waiting', 'starting'])

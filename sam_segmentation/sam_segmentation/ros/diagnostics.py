@@ -43,10 +43,7 @@ def judge(health: Health) -> tuple[bytes, str]:
     if source is None or stream is None or engine is None:
         return DiagnosticStatus.WARN, f'the node is {health.state}; configure and activate it'
     if source.incompatible and not source.received:
-        return (
-            DiagnosticStatus.ERROR,
-            f'QoS {source.incompatible} is incompatible with the publisher on {source.topic}',
-        )
+        return DiagnosticStatus.ERROR, source.incompatible
     if not source.publishers:
         return DiagnosticStatus.WARN, f'no publisher on {source.topic}; remap it to the camera'
     if source.error:
@@ -55,6 +52,8 @@ def judge(health: Health) -> tuple[bytes, str]:
         return DiagnosticStatus.WARN, f'no images on {source.topic}, though it has a publisher'
     if stream.error:
         return DiagnosticStatus.WARN, stream.error
+    if health.prompts and health.prompts.incompatible:
+        return DiagnosticStatus.WARN, health.prompts.incompatible
     if health.prompts and health.prompts.error:
         return DiagnosticStatus.WARN, health.prompts.error
     if not engine.session.is_at_work:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from math import inf, isfinite
 from threading import Lock
 from typing import Any
@@ -12,7 +13,6 @@ from typing import Any
 from geometry_msgs.msg import Point, PointStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
 from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
@@ -30,6 +30,7 @@ from sam_segmentation.core.worker import Steps
 from sam_segmentation.ros.conversions import box_from_msg, stamp_to_ns
 from sam_segmentation.ros.frames import FrameError, Frames
 from sam_segmentation.ros.parameter import value
+from sam_segmentation.ros.topic_input import TopicInput
 
 # How much later than an image TF may come [s].
 TF_WAIT_S = 0.2
@@ -72,19 +73,31 @@ class PromptTopics:
         self._lock = Lock()
         self._detecting = False
         self._waiting: Detection2DArray | None = None
-        subscribe = node.create_subscription
-        self._subscriptions = [
-            subscribe(Point, '~/click', self._on_click, 5),
-            subscribe(PointStamped, '~/clicked_point', self._on_clicked_point, 5),
-            subscribe(Detection2DArray, '~/prompt_detections', self._on_detections, 5),
-            subscribe(CameraInfo, '~/camera_info', self._on_camera_info, qos_profile_sensor_data),
-        ]
+        # A prompt is sent once: it must arrive.
+        prompts = partial(TopicInput, node, depth=5, reliable=True)
+        self._inputs: list[TopicInput] = []
+        try:
+            self._inputs += [prompts(Point, '~/click', self._on_click)]
+            self._inputs += [prompts(PointStamped, '~/clicked_point', self._on_clicked_point)]
+            self._inputs += [prompts(Detection2DArray, '~/prompt_detections', self._on_detections)]
+            self._inputs += [
+                TopicInput(node, CameraInfo, '~/camera_info', self._on_camera_info, latched=True)
+            ]
+        except Exception:
+            self.close()
+            raise
+
+    @property
+    def incompatible(self) -> str:
+        """What keeps prompts away, and what to do; empty: nothing does."""
+        reasons = (source.incompatible for source in self._inputs if not source.received)
+        return next(filter(None, reasons), '')
 
     def close(self) -> None:
         """End the topics."""
         self._frames.close()
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
+        for source in self._inputs:
+            source.close()
 
     def _on_click(self, msg: Point) -> None:
         self._add_at(lambda: (msg.x, msg.y))
@@ -166,6 +179,11 @@ class PromptTopics:
         except SamError as error:
             self._refuse(error)
             self._after_detections()
+        except Exception:
+            # Whatever it was, the next message is to be looked at.
+            with self._lock:
+                self._detecting, self._waiting = False, None
+            raise
 
     def _tell_left_out(self, left_out: dict[int, SamError], count: int) -> None:
         if not left_out:

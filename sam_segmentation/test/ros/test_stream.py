@@ -154,7 +154,8 @@ def test_diagnostics_name_an_incompatible_qos(ros):
     )  # fmt: skip
     best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
     ros.node.create_publisher(Image, '/sam/image', best_effort)
-    diagnosis(ros, 'QoS RELIABILITY is incompatible', DiagnosticStatus.ERROR)
+    remedy = 'qos_overrides./sam/image.subscription.reliability:=best_effort'
+    diagnosis(ros, remedy, DiagnosticStatus.ERROR)
 
 
 def test_a_stream_faster_than_the_model_makes_nothing_wait(ros):
