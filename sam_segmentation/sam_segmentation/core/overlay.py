@@ -4,20 +4,29 @@
 from __future__ import annotations
 
 import colorsys
+import math
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
 
 from sam_segmentation.core.masks import mask_to_box
 
 # Steps of the golden ratio never fall near an earlier hue, so ids that follow differ most.
 GOLDEN_RATIO = 0.618033988749895
 FIRST_HUE = 0.58
-TEXT_FONT, TEXT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
-LINE_PX = 14
+# Latin, Greek, Cyrillic, Arabic, Hebrew and more; what it lacks is drawn as a box.
+_FONT, _FONT_PX = 'DejaVuSans.ttf', 12
+LINE_PX = 15
+# Letters of a text that are drawn; a longer one ends in dots.
+MAX_DRAWN = 80
+_EDGE_PX = 1
 
 
 @lru_cache(maxsize=4096)
@@ -113,12 +122,40 @@ def _tint(colour: tuple[int, int, int], alpha: float) -> npt.NDArray[np.uint8]:
 
 def _write(image: npt.NDArray[np.uint8], text: str, left: float, bottom: float) -> None:
     """Write a text from a point on, but inside the image: white on a black edge."""
-    (width, height), _ = cv2.getTextSize(text, TEXT_FONT, TEXT_SCALE, 1)
-    x = int(np.clip(left, 0, max(0, image.shape[1] - width)))
-    y = int(np.clip(bottom, height + 1, max(height + 1, image.shape[0] - 2)))
-    # The wide edge is drawn without smoothing, which would take five times as long and not show.
-    for colour, thickness, line in (
-        ((0, 0, 0), 3, cv2.LINE_8),
-        ((255, 255, 255), 1, cv2.LINE_AA),
-    ):
-        cv2.putText(image, text, (x, y), TEXT_FONT, TEXT_SCALE, colour, thickness, lineType=line)
+    rest, letters = _drawn(printable(text, MAX_DRAWN))
+    height, width = letters.shape[:2]
+    x = int(np.clip(left - _EDGE_PX, 0, max(0, image.shape[1] - width)))
+    y = int(np.clip(bottom + _EDGE_PX - height, 0, max(0, image.shape[0] - height)))
+    view = image[y : y + height, x : x + width]
+    size = np.s_[: view.shape[0], : view.shape[1]]
+    view[:] = cv2.add(cv2.multiply(view, rest[size], scale=1 / 255), letters[size])
+
+
+def printable(text: str, limit: int) -> str:
+    """Return a text of bounded length in which what steers a terminal is a replacement mark."""
+    shown = text if len(text) <= limit else f'{text[: limit - 1]}\N{HORIZONTAL ELLIPSIS}'
+    return ''.join(one if one.isprintable() else '\N{REPLACEMENT CHARACTER}' for one in shown)
+
+
+@lru_cache(maxsize=256)
+def _drawn(text: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Return what is left of the image under a text, and its letters: (H, W, 3) both [0-255]."""
+    font = _font()
+    width = math.ceil(font.getlength(text)) + 2 * _EDGE_PX
+    # A text stays in its line, however many accents are piled up on a letter.
+    picture = PIL.Image.new('L', (width, LINE_PX))
+    draw = PIL.ImageDraw.Draw(picture)
+    draw.text((_EDGE_PX, LINE_PX - _EDGE_PX - 3), text, fill=255, font=font, anchor='ls')
+    letters = np.asarray(picture)
+    edge = cv2.dilate(letters, np.ones((2 * _EDGE_PX + 1,) * 2, np.uint8))
+    return np.dstack([255 - edge] * 3), np.dstack([letters] * 3)
+
+
+@lru_cache(maxsize=1)
+def _font() -> Any:
+    # Laid out letter by letter: what is drawn doesn't depend on the libraries of the system.
+    layout = PIL.ImageFont.Layout.BASIC
+    try:
+        return PIL.ImageFont.truetype(_FONT, _FONT_PX, layout_engine=layout)
+    except OSError:
+        return PIL.ImageFont.load_default(_FONT_PX)

@@ -18,13 +18,14 @@ import numpy.typing as npt
 from sam_segmentation.core.masks import label_image, mask_to_box
 from sam_segmentation.core.overlay import draw_overlay
 from sam_segmentation.core.tracked_mask import ObjectState
+from sam_segmentation.offline.coco_file import COCO_FILE, CocoFile
 from sam_segmentation.offline.errors import BadFrameError, OutputError
 from sam_segmentation.offline.frame_result import ObjectResult
 from sam_segmentation.offline.frame_source import Frame, FrameSource
 from sam_segmentation.offline.overlay_video import OverlayVideo
 from sam_segmentation.offline.pass_store import PassStore
 
-PNG, RLE = 'png', 'rle'
+PNG, RLE, COCO = 'png', 'rle', 'coco'
 MASKS, OBJECTS, OVERLAY = 'masks', 'objects.json', 'overlay.mp4'
 _DIGITS = 6
 
@@ -55,7 +56,7 @@ def compose(
     labels : mapping of int to str
         What the objects are called.
     masks : str
-        PNG: label images of 16 bit; RLE: in the JSON.
+        PNG: label images of 16 bit; RLE: in the JSON; COCO: in a JSON as COCO has it.
     overlay : bool
         Whether to make the video.
     progress : callable
@@ -84,7 +85,9 @@ def compose(
         folder.mkdir()
     with ExitStack() as stack:
         stream = stack.enter_context(listing.open('w', encoding='ascii'))
-        video = None
+        video = coco = None
+        if masks == COCO:
+            coco = stack.enter_context(CocoFile(output, labels, size_wh=source.size_wh))
         if overlay:
             video = OverlayVideo(output / OVERLAY, size_wh=source.size_wh, fps=source.fps)
         stream.write(_heading(source, model))
@@ -110,6 +113,8 @@ def compose(
             ids = [result.object_id for result in results]
             if masks == PNG:
                 _write_png(folder, frame.index, label_image(drawn, ids, source.size_wh))
+            if coco is not None:
+                coco.add(frame.index, frame.name, results, drawn)
             if video is not None:
                 texts = [_text(result, labels) for result in results]
                 image, notes = _image(source, frame, skipped)
@@ -120,6 +125,8 @@ def compose(
         video.close()
     else:
         (output / OVERLAY).unlink(missing_ok=True)
+    if masks != COCO:
+        (output / COCO_FILE).unlink(missing_ok=True)
     if (output / MASKS).exists():
         (output / MASKS).rename(old)
     if masks == PNG:

@@ -55,7 +55,7 @@ class Settings:
     direction : str
         BOTH, FORWARD or BACKWARD.
     masks : str
-        PNG or RLE.
+        PNG, RLE or COCO.
     overlay : bool
         Whether to make a video.
     on_bad_frame : str

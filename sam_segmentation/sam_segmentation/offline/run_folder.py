@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sam_segmentation.core.checkpoints import write_atomically
+from sam_segmentation.offline.coco_file import COCO_FILE
 from sam_segmentation.offline.composing import MASKS, OBJECTS, OVERLAY
 from sam_segmentation.offline.errors import OutputError
 from sam_segmentation.offline.frame_source import FrameSource
@@ -85,7 +86,7 @@ def _claim(path: Path, file: Path, about: Mapping[str, Any]) -> None:
 
 
 def _clear(path: Path) -> None:
-    for name in (OBJECTS, OVERLAY):
+    for name in (OBJECTS, OVERLAY, COCO_FILE):
         (path / name).unlink(missing_ok=True)
     shutil.rmtree(path / MASKS, ignore_errors=True)
     for entry in (path / WORK).iterdir():

@@ -15,11 +15,12 @@ import cv2
 from tqdm import tqdm
 
 from sam_segmentation.core.errors import SamError
+from sam_segmentation.core.overlay import MAX_DRAWN, printable
 from sam_segmentation.core.registry import DEFAULT_MODEL, model_names
 from sam_segmentation.core.segmenter import MAX_REFINE_ROUNDS
 from sam_segmentation.core.tracked_mask import ObjectState
 from sam_segmentation.core.tracker_options import FIFO, MEMORY_POLICIES
-from sam_segmentation.offline.composing import PNG, RLE
+from sam_segmentation.offline.composing import COCO, PNG, RLE
 from sam_segmentation.offline.passes import BOTH, DIRECTIONS
 from sam_segmentation.offline.run import SKIP, STOP, Settings, Summary, run
 
@@ -77,7 +78,7 @@ def _parse(arguments: Sequence[str] | None) -> Settings:
     )
     parser.add_argument('--topic', default='', help="of a bag's images, raw or compressed")
     parser.add_argument('--direction', default=BOTH, choices=DIRECTIONS)
-    parser.add_argument('--masks', default=PNG, choices=(PNG, RLE))
+    parser.add_argument('--masks', default=PNG, choices=(PNG, RLE, COCO))
     parser.add_argument('--no-overlay', dest='overlay', action='store_false')
     parser.add_argument(
         '--on-bad-frame',
@@ -116,7 +117,7 @@ def _bar(what: str, total: int) -> Iterator[Callable[[int], object]]:
 
 def _report(summary: Summary, settings: Settings, seconds: float) -> None:
     for object_id, states in summary.states.items():
-        name = f'{object_id} {summary.labels[object_id]}'.strip()
+        name = f'{object_id} {printable(summary.labels[object_id], MAX_DRAWN)}'.strip()
         counts = ', '.join(
             f'{states[state]} {state.name.lower()}' for state in ObjectState if states[state]
         )

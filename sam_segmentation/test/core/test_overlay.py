@@ -2,9 +2,11 @@
 from itertools import pairwise
 
 import numpy as np
+import PIL.ImageFont
 import pytest
 
-from sam_segmentation.core.overlay import colour_of, draw_overlay
+from sam_segmentation.core import overlay
+from sam_segmentation.core.overlay import colour_of, draw_overlay, printable
 
 GREY = np.full((40, 60, 3), 100, np.uint8)
 
@@ -78,3 +80,67 @@ def test_notes_are_written_at_the_bottom_left():
     assert ys.max() < 60
     assert xs.max() < 100
     np.testing.assert_array_equal(draw_overlay(image, [], []), image)
+
+
+BLACK = np.zeros((40, 300, 3), np.uint8)
+
+
+def written(text):
+    return draw_overlay(BLACK, [], [], notes=[text])
+
+
+def test_letters_of_other_alphabets_are_drawn_as_themselves():
+    texts = ['Tasse', 'T\u00e4sse', '\u0422\u0430\u0441\u0441\u0435', '\u03a4\u03b1\u03c3\u03c3']
+    drawn = [written(text).tobytes() for text in texts]
+    assert len(set(drawn)) == len(texts)
+    # Not as boxes, which would all be alike.
+    assert written('\u00e4\u00f6').tobytes() != written('\u00f6\u00e4').tobytes()
+    assert written('\u0436\u0444').tobytes() != written('\u0444\u0436').tobytes()
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '',
+        '\n\t\r\0\x1b[31m',
+        '\u676f\u5b50',
+        '\U0001f9ca\u200d\U0001f9ca',
+        '\u05db\u05d5\u05e1 \u0643\u0648\u0628',
+        '\u202egnp',
+        '\ud800',
+        'a' + '\u0301' * 200,
+        'W' * 100_000,
+        '\ufdfd' * 256,
+    ],
+    ids=['empty', 'control', 'cjk', 'emoji', 'right', 'bidi', 'half', 'accents', 'long', 'wide'],
+)
+@pytest.mark.parametrize('size', [(1, 1), (10, 300), (40, 20)])
+def test_any_text_is_drawn_inside_the_image(text, size):
+    image = np.zeros((*size, 3), np.uint8)
+    drawn = draw_overlay(image, [np.ones(size, bool)], [7], texts=[text], notes=[text])
+    assert drawn.shape == image.shape
+
+
+def test_without_the_font_latin_letters_are_drawn(monkeypatch):
+    plain = PIL.ImageFont.truetype
+
+    def missing(font, *arguments, **options):
+        if isinstance(font, str):
+            raise OSError('cannot open resource')
+        return plain(font, *arguments, **options)
+
+    for cached in (overlay._font, overlay._drawn):
+        cached.cache_clear()
+    monkeypatch.setattr(PIL.ImageFont, 'truetype', missing)
+    try:
+        assert written('T\u00e4sse').any()
+        assert written('\u676f').shape == BLACK.shape
+    finally:
+        for cached in (overlay._font, overlay._drawn):
+            cached.cache_clear()
+
+
+def test_a_long_text_ends_in_dots():
+    assert printable('mug', 3) == 'mug'
+    assert printable('mugs', 3) == 'mu\u2026'
+    assert printable('a\x1bb', 9) == 'a\ufffdb'

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import struct
 import sys
 
 import cv2
@@ -7,7 +8,7 @@ import pytest
 from recorded import COUNT, images, scene, write_bag, write_folder, write_video
 
 from sam_segmentation.offline import bag
-from sam_segmentation.offline.errors import InputError
+from sam_segmentation.offline.errors import BadFrameError, InputError
 from sam_segmentation.offline.frame_source import FrameSource
 from sam_segmentation.offline.inputs import open_input
 
@@ -175,3 +176,109 @@ def test_an_image_of_another_size_in_a_bag_is_named(tmp_path):
     source = open_input(write_bag(tmp_path / 'in', {'/image': ('rgb8', frames)}))
     with pytest.raises(InputError, match=r'image 3 on /image in .* is 64 x 24 px, but the first'):
         in_order(source)
+
+
+def names_of(source):
+    return [frame.name for frame in source.frames()]
+
+
+@pytest.mark.parametrize(
+    ('names', 'order'),
+    [
+        (['10.5', '9.75', '10.25', '10.05'], ['9.75', '10.05', '10.25', '10.5']),
+        (['t_2.1', 't_2.05', 't_10'], ['t_2.05', 't_2.1', 't_10']),
+        (['a1b10', 'a1b9', 'a0b11'], ['a0b11', 'a1b9', 'a1b10']),
+    ],
+)
+def test_names_that_are_times_are_in_the_order_of_their_value(names, order, tmp_path):
+    (tmp_path / 'in').mkdir()
+    for name in names:
+        cv2.imwrite(str(tmp_path / 'in' / f'{name}.png'), scene(0))
+    assert names_of(open_input(tmp_path / 'in')) == [f'{name}.png' for name in order]
+
+
+def test_pngs_beside_jpegs_of_their_names_are_masks(tmp_path):
+    folder = write_folder(tmp_path / 'in', images(4), '.jpg')
+    for index in (0, 2):
+        cv2.imwrite(str(folder / f'{index}.png'), np.zeros((48, 64), np.uint8))
+    source = open_input(folder)
+    assert names_of(source) == [f'{index}.jpg' for index in range(4)]
+    assert 'holds 2 PNGs, each beside a JPEG of its name' in source.note
+    cv2.imwrite(str(folder / '9.png'), scene(0))
+    with pytest.raises(InputError, match=r'holds both 0\.jpg and 0\.png; leave only the frames'):
+        open_input(folder)
+
+
+def turned(path, matrix):
+    """Say in the header of a video how it is to be turned, as phones do."""
+    data = bytearray(write_video(path, images(3)).read_bytes())
+    begin = data.find(b'tkhd') + 4 + 4 + 20 + 16
+    data[begin : begin + 36] = struct.pack('>9i', *(one << 16 for one in matrix[:8]), 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+def test_a_video_of_a_phone_is_upright(tmp_path):
+    plain = in_order(open_input(write_video(tmp_path / 'a.mp4', images(3))))[0][1]
+    sideways = open_input(turned(tmp_path / 'b.mp4', (0, 1, 0, -1, 0, 0, 0, 0)))
+    assert sideways.size_wh == (48, 64)
+    assert np.array_equal(in_order(sideways)[0][1], cv2.rotate(plain, cv2.ROTATE_90_CLOCKWISE))
+
+
+def test_frames_of_a_video_have_their_own_times(tmp_path):
+    path = write_video(tmp_path / 'a.mkv', images(4), codec='MJPG')
+    data = path.read_bytes()
+    # A block says its track, 1, and its time [ms]: the third frame comes 30 ms late.
+    assert data.count(b'\x81\x00\x64') == 1
+    path.write_bytes(data.replace(b'\x81\x00\x64', b'\x81\x00\x82'))
+    times = [frame.time_s for frame in open_input(path).frames()]
+    assert times == pytest.approx([0, 0.05, 0.13, 0.15])
+
+
+def test_frames_of_a_bag_have_the_times_of_their_stamps(tmp_path):
+    times = [frame.time_s for frame in open_input(MADE['bag'](tmp_path / 'in')).frames()]
+    assert times[:3] == pytest.approx([100, 100.05, 100.1])
+
+
+@pytest.mark.parametrize('count', [1, 2])
+def test_a_folder_with_only_the_file_of_a_bag_opens(count, tmp_path):
+    folder = tmp_path / 'in'
+    for number in range(count):
+        bag_path = write_bag(tmp_path / f'bag{number}', COLOUR)
+        folder.mkdir(exist_ok=True)
+        next(bag_path.glob('*.mcap')).rename(folder / f'{number}.mcap')
+    if count == 1:
+        assert open_input(folder).count == COUNT
+    else:
+        with pytest.raises(InputError, match=r'holds 2 files of bags but no metadata\.yaml'):
+            open_input(folder)
+
+
+def test_a_topic_that_cannot_be_read_is_named_with_the_reason(tmp_path):
+    path = write_bag(tmp_path / 'in', {'/image': ('8UC3', images(2))})
+    with pytest.raises(InputError, match=r"/image: .* encoding '8UC3' cannot be used; .*bgr8"):
+        open_input(path)
+
+
+@pytest.mark.parametrize('kind', ['folder', 'bag'])
+def test_a_damaged_frame_is_an_error_of_its_own_among_good_ones(kind, tmp_path, monkeypatch):
+    small_pieces(monkeypatch)
+    path = tmp_path / 'in'
+    frames = images(6)
+    if kind == 'folder':
+        write_folder(path, frames)
+        for index in (0, 3):
+            (path / f'{index}.png').write_bytes((path / '1.png').read_bytes()[:50])
+    else:
+        write_bag(path, {'/image': ('png', frames)}, damaged=(0, 3))
+    source = open_input(path)
+    for walk in (source.frames(), source.reversed(5, 0)):
+        found = {}
+        for frame in walk:
+            if frame.index in (0, 3):
+                with pytest.raises(BadFrameError, match='cut off'):
+                    frame.read()
+            else:
+                found[frame.index] = frame.read()
+        assert sorted(found) == [1, 2, 4, 5]
+        assert all(np.array_equal(found[index], scene(index)) for index in found)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 import re
+import shutil
 import signal
 
 import cv2
@@ -338,3 +339,36 @@ def test_a_video_that_breaks_off_is_tracked_as_far_as_it_goes(tmp_path, capsys):
     assert str(COUNT) in summary.note
     with pytest.raises(InputError, match='beyond the end'):
         track(source, tmp_path / 'out', RED_AT_0, RED_AT_0 | {'frame': COUNT - 1})
+
+
+def spoil(folder, tmp_path, *indices):
+    spoilt = tmp_path / 'spoilt'
+    shutil.copytree(folder, spoilt)
+    for index in indices:
+        (spoilt / f'{index}.png').write_bytes((folder / f'{index}.png').read_bytes()[:50])
+    return spoilt
+
+
+def test_damaged_frames_are_skipped_and_named(folder, tmp_path):
+    spoilt = spoil(folder, tmp_path, 7, 20)
+    summary = track(spoilt, tmp_path / 'out', {**RED_AT_0, 'frame': 12}, overlay=True)
+    assert summary.note == '2 damaged frames were skipped: 7, 20'
+    listing = json.loads((tmp_path / 'out' / 'objects.json').read_text())['frames']
+    assert [one['frame'] for one in listing if one['skipped']] == [7, 20]
+    assert [one['frame'] for one in listing if not one['objects']] == [7, 20]
+    # What is stored is used again, and says so again.
+    again = track(spoilt, tmp_path / 'out', {**RED_AT_0, 'frame': 12}, overlay=True)
+    assert again.tracked == 0
+    assert again.note == summary.note
+
+
+def test_a_run_that_stops_at_a_damaged_frame_goes_on_by_skipping(folder, tmp_path):
+    spoilt = spoil(folder, tmp_path, 20)
+    with pytest.raises(InputError, match=r'20\.png is cut off'):
+        track(spoilt, tmp_path / 'out', RED_AT_0, on_bad_frame='stop')
+    assert track(spoilt, tmp_path / 'out', RED_AT_0).reused == 20
+
+
+def test_a_prompt_on_a_damaged_frame_is_refused(folder, tmp_path):
+    with pytest.raises(InputError, match=r'entry 1: its frame is damaged .* prompt on another'):
+        track(spoil(folder, tmp_path, 0), tmp_path / 'out', RED_AT_0)
