@@ -13,6 +13,7 @@ from sam_grasping.core.plane import Plane
 from sam_grasping.core.planner_options import RANGES, PlannerOptions
 from sam_grasping.core.registry import DEFAULT_PLANNER, planner_names
 from sam_grasping.core.transform import Floats
+from sam_segmentation.ros.answering import REQUEST_TIMEOUT
 from sam_segmentation.ros.parameter import APPLIED_AT_CONFIGURE, Parameter, value
 
 MEASURE_M = (0.001, 1.0)
@@ -163,6 +164,7 @@ PARAMETERS = (
         f'Requests that may wait; one more is refused. {APPLIED_AT_CONFIGURE}',
         (1, 1000),
     ),
+    REQUEST_TIMEOUT,
 )
 
 

@@ -19,6 +19,7 @@ from sam_segmentation.core.masks import BoxXyxy
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import Embedding, EverythingOptions, Segmenter
+from sam_segmentation.core.steps import Steps
 
 MAX_CANDIDATES = 3
 # Candidates for one click differ at least this much.
@@ -96,9 +97,9 @@ class GrabCutSegmenter(Segmenter):
             for guess in (_distinct(frame, guesses) if multimask else guesses[:1])
         ]
 
-    def _segment_everything(
+    def _everything_steps(
         self, embedding: Embedding, options: EverythingOptions
-    ) -> list[ScoredMask]:
+    ) -> Steps[list[ScoredMask]]:
         return find_everything(embedding.data, options)
 
 

@@ -9,9 +9,11 @@ from sam_segmentation.backends.grabcut_click import Guess, belonging, guesses_of
 from sam_segmentation.backends.grabcut_cut import cut_rough
 from sam_segmentation.backends.grabcut_frame import Frame
 from sam_segmentation.backends.grabcut_net import Doubles, sigmoid
+from sam_segmentation.core.bounds import check_everything
 from sam_segmentation.core.masks import non_maximum_suppression, remove_small_regions
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import EverythingOptions
+from sam_segmentation.core.steps import Pace, Steps
 
 NONE_XY: Doubles = np.zeros((0, 2))
 SAME_OBJECT_IOU = 0.5
@@ -23,10 +25,21 @@ MIN_OBJECTNESS = 0.3
 LENIENT, STRICT = 0.45, 0.55
 
 
-def find_everything(frame: Frame, options: EverythingOptions) -> list[ScoredMask]:
-    """Return masks that overlap little, largest area first; what is left over is not returned."""
+def find_everything(frame: Frame, options: EverythingOptions) -> Steps[list[ScoredMask]]:
+    """Return masks that overlap little, largest area first; what is left over is not returned.
+
+    Raises
+    ------
+    TooLargeError
+        If the masks would take too much memory.
+
+    """
+    pace = Pace()
     found: list[ScoredMask] = []
-    for guess in _guesses(frame, options):
+    guesses = yield from _guesses(frame, options, pace)
+    check_everything(len(guesses), frame.size_wh)
+    for guess in guesses:
+        yield from pace.pause()
         rough = guess.parts[frame.parts.labels]
         mask = cut_rough(frame.image_rgb, rough, NONE_XY, NONE_XY, None)
         mask = remove_small_regions(mask, options.min_mask_region_area)
@@ -40,7 +53,7 @@ def find_everything(frame: Frame, options: EverythingOptions) -> list[ScoredMask
     return sorted((found[index] for index in kept), key=lambda item: -item.area)
 
 
-def _guesses(frame: Frame, options: EverythingOptions) -> list[Guess]:
+def _guesses(frame: Frame, options: EverythingOptions, pace: Pace) -> Steps[list[Guess]]:
     """Return the best guess at each point of the grid, none twice, best first."""
     width, height = frame.size_wh
     side = options.points_per_side
@@ -50,6 +63,7 @@ def _guesses(frame: Frame, options: EverythingOptions) -> list[Guess]:
     likely = sigmoid(frame.objectness)
     guesses = []
     for leaf in dict.fromkeys(frame.parts_at(grid)):
+        yield from pace.pause()
         best = guesses_of(frame, [leaf], [])[0]
         weight = area * best.parts
         if (
@@ -61,6 +75,7 @@ def _guesses(frame: Frame, options: EverythingOptions) -> list[Guess]:
     guesses.sort(key=lambda guess: -guess.score)
     kept: list[Guess] = []
     for guess in guesses:
+        yield from pace.pause()
         own = area[guess.parts].sum()
         shared = [area[guess.parts & other.parts].sum() for other in kept]
         if all(

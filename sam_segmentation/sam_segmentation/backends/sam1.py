@@ -18,6 +18,7 @@ from sam_segmentation.core.segmenter import EverythingOptions
 with needed('torch', 'torchvision', 'segment-anything==1.0'):
     from segment_anything import SamAutomaticMaskGenerator, SamPredictor
     from segment_anything.build_sam import build_sam_vit_b, build_sam_vit_h, build_sam_vit_l
+    from segment_anything.utils import amg
 
     from sam_segmentation.backends.torch_device import on_device, pick_device
     from sam_segmentation.backends.torch_segmenter import TorchSegmenter, soft_logits
@@ -60,6 +61,7 @@ class Sam1Segmenter(TorchSegmenter):
     """`SamPredictor` behind our contract."""
 
     _STATE = ('features', 'original_size', 'input_size', 'is_image_set')
+    _amg = amg
 
     def _embed(self, image_rgb: npt.NDArray[np.uint8]) -> dict[str, Any]:
         height, width = image_rgb.shape[:2]
@@ -78,7 +80,6 @@ class Sam1Segmenter(TorchSegmenter):
             points_per_batch=points_per_batch,
             pred_iou_thresh=options.pred_iou_thresh,
             stability_score_thresh=options.stability_score_thresh,
-            min_mask_region_area=options.min_mask_region_area,
         )
 
     def _mask_logits(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from sam_segmentation.core.tracker_options import TrackerOptions
 with needed('torch', 'torchvision', 'hydra-core', 'iopath', 'sam2==1.1.0'):
     from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
     from sam2.sam2_image_predictor import SAM2ImagePredictor
+    from sam2.utils import amg
 
     from sam_segmentation.backends.sam2_config import build_model, config_path
     from sam_segmentation.backends.sam2_tracker import Sam2Tracker
@@ -78,6 +80,8 @@ class Sam2Segmenter(TorchSegmenter):
     """`SAM2ImagePredictor` behind our contract."""
 
     _STATE = ('_features', '_orig_hw', '_is_image_set', '_is_batch')
+    _amg = amg
+    _BATCH_OPTIONS = MappingProxyType({'normalize': True})
 
     def make_tracker(self, options: TrackerOptions) -> Sam2Tracker:
         """Return a tracker on this model, which it shares: neither runs while the other does."""
@@ -87,9 +91,8 @@ class Sam2Segmenter(TorchSegmenter):
             )
 
     def _generator(self, model: Any, options: EverythingOptions, points_per_batch: int) -> Any:
-        return _Generator(
+        return SAM2AutomaticMaskGenerator(
             model,
-            options.min_mask_region_area,
             points_per_side=options.points_per_side,
             points_per_batch=points_per_batch,
             pred_iou_thresh=options.pred_iou_thresh,
@@ -99,23 +102,3 @@ class Sam2Segmenter(TorchSegmenter):
     def _mask_logits(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         # As SAM 2 sees images: stretched to a square.
         return soft_logits(mask, (self._logits_side, self._logits_side))
-
-
-class _Generator(SAM2AutomaticMaskGenerator):  # type: ignore[misc]
-    """The official generator, which removes small regions on every device.
-
-    Given a `min_mask_region_area`, SAM 2's own one removes them from the low-resolution masks by
-    a CUDA kernel that is seldom built, and goes on without where it is not. It inherits the step
-    of SAM v1 that does it in full resolution, but never takes it.
-    """
-
-    def __init__(self, model: Any, region_area: int, **options: Any) -> None:
-        super().__init__(model, **options)
-        self._region_area = region_area
-
-    def _generate_masks(self, image: npt.NDArray[np.uint8]) -> Any:
-        data = super()._generate_masks(image)
-        if self._region_area:
-            threshold = max(self.box_nms_thresh, self.crop_nms_thresh)
-            data = self.postprocess_small_regions(data, self._region_area, threshold)
-        return data

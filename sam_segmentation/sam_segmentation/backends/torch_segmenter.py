@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,12 +12,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from torchvision.ops import batched_nms
 
 from sam_segmentation.backends.torch_device import free_cache, on_device
-from sam_segmentation.core.errors import PromptError, SamError
+from sam_segmentation.core.bounds import MAX_EVERYTHING_RUNS, check_everything
+from sam_segmentation.core.errors import PromptError, SamError, TooLargeError
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import Embedding, EverythingOptions, Segmenter
+from sam_segmentation.core.steps import Pace, Steps
 
 # Attention grows with the square of the number of points; no one clicks that often.
 MAX_POINTS = 256
@@ -25,6 +28,8 @@ MAX_POINTS = 256
 # what SAM v1's decoder answers (SAM 2 clips its own answers to +-32).
 _SURE_LOGIT = 10.0
 _POINTS_PER_BATCH = 64
+# On a processor, where 64 take seconds and are no faster each.
+_POINTS_PER_CPU_BATCH = 8
 _MASKS_PER_POINT = 3
 # Largest number of mask pixels that the search for everything holds at once: 1 GiB of floats.
 _MAX_BATCH_PIXELS = 1 << 28
@@ -46,6 +51,9 @@ class TorchSegmenter(Segmenter):
 
     # What `set_image` leaves behind in the predictor, and `predict` reads.
     _STATE: tuple[str, ...]
+    # The official `utils.amg`, and what its generator tells `_process_batch` beside the image.
+    _amg: Any
+    _BATCH_OPTIONS: Mapping[str, bool] = {}
 
     def __init__(
         self, name: str, predictor: Any, *, device: torch.device, logits_side: int
@@ -96,21 +104,75 @@ class TorchSegmenter(Segmenter):
             for i in np.argsort(-scores, kind='stable')
         ]
 
-    def _segment_everything(
+    def _everything_steps(
         self, embedding: Embedding, options: EverythingOptions
-    ) -> list[ScoredMask]:
-        # The official automatic mask generator, on the embedding that exists already.
+    ) -> Steps[list[ScoredMask]]:
+        # The official automatic mask generator, on the embedding that exists already, step by
+        # step. What a part needs is put into the predictor for that part alone.
+        pace = Pace()
         width, height = embedding.size_wh
-        batch = _MAX_BATCH_PIXELS // (width * height * _MASKS_PER_POINT)
+        image = (height, width), [0, 0, width, height], (height, width)
         with self._restored(embedding) as predictor:
-            generator = self._generator(
-                predictor.model, options, max(1, min(_POINTS_PER_BATCH, batch))
-            )
+            generator = self._generator(predictor.model, options, self._points_at_once(embedding))
             generator.predictor = _Embedded(predictor, embedding.data)
+        batches, runs = [], 0
+        for start in range(0, len(generator.point_grids[0]), generator.points_per_batch):
+            points = generator.point_grids[0][start : start + generator.points_per_batch]
+            with self._restored(embedding):
+                batch = generator._process_batch(
+                    points * (width, height), *image, **self._BATCH_OPTIONS
+                )
+            batches.append(batch)
+            runs += sum(len(rle['counts']) for rle in batch['rles'])
+            _check_runs(runs)
+            yield from pace.pause()
+        answered = iter(batches)
+        generator._process_batch = lambda *args, **options: next(answered)
+        with self._restored(embedding):
             # Only its shape is looked at, since the embedding is there.
             blank = np.broadcast_to(np.uint8(0), (height, width, 3))
-            found = generator.generate(blank)
-        return [ScoredMask(one['segmentation'], one['predicted_iou']) for one in found]
+            found = generator._generate_masks(blank)
+        check_everything(len(found['rles']), embedding.size_wh)
+        masks = []
+        for rle in found['rles']:
+            yield from pace.pause()
+            masks.append(self._amg.rle_to_mask(rle))
+        scored = list(zip(masks, found['iou_preds'], strict=True))
+        if options.min_mask_region_area and masks:
+            thresh = max(generator.box_nms_thresh, generator.crop_nms_thresh)
+            kept = yield from self._clean(masks, options.min_mask_region_area, thresh, pace)
+            scored = [(masks[i], found['iou_preds'][i]) for i in kept]
+        return [ScoredMask(mask, float(score)) for mask, score in scored]
+
+    def _points_at_once(self, embedding: Embedding) -> int:
+        width, height = embedding.size_wh
+        wanted = _POINTS_PER_BATCH if self._torch_device.type == 'cuda' else _POINTS_PER_CPU_BATCH
+        return max(1, min(wanted, _MAX_BATCH_PIXELS // (width * height * _MASKS_PER_POINT)))
+
+    def _clean(
+        self, masks: list[npt.NDArray[np.bool_]], area: int, iou_thresh: float, pace: Pace
+    ) -> Steps[list[int]]:
+        """Remove small regions in place, and return the masks that are no duplicates then.
+
+        As the official `postprocess_small_regions`, in parts. SAM 2's own one removes them by a
+        CUDA kernel that is seldom built, and goes on without where it is not.
+        """
+        boxes, untouched = [], []
+        for index, mask in enumerate(masks):
+            yield from pace.pause()
+            mask, filled = self._amg.remove_small_regions(mask, area, mode='holes')
+            mask, cut = self._amg.remove_small_regions(mask, area, mode='islands')
+            masks[index] = mask
+            boxes.append(self._amg.batched_mask_to_box(torch.as_tensor(mask)[None])[0])
+            # Masks that did not need it are preferred.
+            untouched.append(float(not (filled or cut)))
+        kept = batched_nms(
+            torch.stack(boxes).float(),
+            torch.as_tensor(untouched),
+            torch.zeros(len(boxes)),
+            iou_threshold=iou_thresh,
+        )
+        return [int(index) for index in kept]
 
     def _low_resolution(self, prompt: Prompt) -> npt.NDArray[np.float32] | None:
         if prompt.mask is not None:
@@ -175,6 +237,15 @@ def soft_logits(mask: npt.NDArray[np.bool_], size_wh: tuple[int, int]) -> npt.ND
     """
     covered = cv2.resize(mask.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA)
     return np.asarray((2 * covered - 1) * _SURE_LOGIT, np.float32)
+
+
+def _check_runs(runs: int) -> None:
+    if runs > MAX_EVERYTHING_RUNS:
+        raise TooLargeError(
+            f'the masks found so far have more than {MAX_EVERYTHING_RUNS:,} runs of pixels; raise '
+            'pred_iou_thresh or stability_score_thresh, lower points_per_side, or give a smaller '
+            'image'
+        )
 
 
 def _put(predictor: Any, state: dict[str, Any]) -> None:

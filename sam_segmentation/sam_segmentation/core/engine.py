@@ -5,35 +5,49 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from sam_segmentation.core.bounds import check_answer
 from sam_segmentation.core.embedding_cache import EmbeddingCache
-from sam_segmentation.core.errors import DeviceError, naming_prompt
+from sam_segmentation.core.errors import DeviceError, SamError, naming_prompt
 from sam_segmentation.core.frame_ring import Frame
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import Embedding, EverythingOptions, Segmenter
+from sam_segmentation.core.steps import Steps, T
 from sam_segmentation.core.tracker_options import TrackerOptions
 from sam_segmentation.core.tracking_session import TrackingSession
-from sam_segmentation.core.worker import Steps, Worker
+from sam_segmentation.core.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-T = TypeVar('T')
 ImageSource = Callable[[], npt.NDArray[np.uint8]]
+# What a prompt may be answered with when all candidates are asked for.
+MASKS_PER_PROMPT = 3
+# Requests that may be under way on an image side by side.
+_MAX_ON_IMAGES = 4
+# How often to look whether loading is to be broken off [s].
+_LOOK_S = 0.1
+
+
+class CancelledError(SamError):
+    """Loading was broken off."""
 
 
 class Engine:
     """A model that answers for many images and many callers.
 
-    `segment`, `segment_everything` and `step` are to be called from jobs of `worker`.
+    `segment`, `segment_everything` and `track` may be called from anywhere, `step` from jobs of
+    `worker`.
 
     Parameters
     ----------
@@ -50,9 +64,13 @@ class Engine:
         Told what a job of the stream raised.
     on_reset : callable
         Told why the tracker had to be reset, in the worker's thread.
+    is_cancelled : callable
+        Returns whether loading is to be broken off.
 
     Raises
     ------
+    CancelledError
+        If it was.
     Exception
         What `load` raises.
 
@@ -79,53 +97,112 @@ class Engine:
         max_pending: int,
         on_stream_error: Callable[[Exception], None],
         on_reset: Callable[[str], None],
+        is_cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self.worker = Worker(max_pending, on_stream_error)
+
+        def done(future: Future[T]) -> T:
+            while not wait([future], timeout=_LOOK_S).done:
+                if is_cancelled():
+                    raise CancelledError('loading the model was broken off')
+            return future.result()
+
+        def tell(reason: str) -> None:
+            if not self.worker.is_stopping:
+                on_reset(reason)
+
         try:
             # OpenMP keeps threads for every thread that it was used from. Once there are more of
             # them than cores it no longer lets them spin, which cost 10 % of a prompt on 2 cores:
             # so torch is used from the worker's thread alone, for loading, too.
-            self.segmenter = self.worker.submit(load).result()
-            tracker = self.worker.submit(lambda: self.segmenter.make_tracker(tracking)).result()
+            self.segmenter = done(self.worker.submit(load, what='loading'))
+            make = partial(self.segmenter.make_tracker, tracking)
+            tracker = done(self.worker.submit(make, what='loading'))
         except BaseException:
             self.worker.stop()
             raise
         self.cache = EmbeddingCache(self.segmenter, cache_size)
-        self.session = TrackingSession(tracker, history=history, on_reset=on_reset)
+        self.session = TrackingSession(tracker, history=history, on_reset=tell)
+        self._on_images = 0
         self.model_times_s: deque[float] = deque(maxlen=30)
         self.step_times_s: deque[float] = deque(maxlen=30)
 
     def segment(
         self,
-        key: Hashable,
+        key: Callable[[], Hashable],
         image_rgb: ImageSource,
         prompts: Sequence[Prompt],
         *,
         multimask: bool = False,
         refine_rounds: int = 0,
-    ) -> list[list[ScoredMask]]:
-        """Answer prompts on one image: one list per prompt, best first.
+        payload: int = 0,
+    ) -> Future[list[list[ScoredMask]]]:
+        """Answer prompts on one image: one list per prompt, best first; one prompt a part.
 
-        `key` is equal for equal images only; `image_rgb` is called if the image is a new one.
-        Raises what `Segmenter.embed` and `Segmenter.segment` raise.
+        What this raises in its turn, as `Segmenter.embed` and `Segmenter.segment` do, is in the
+        future.
+
+        Parameters
+        ----------
+        key : callable
+            Returns what is equal for equal images only; called in the worker's thread.
+        image_rgb : callable
+            Returns the image, uint8 (H, W, 3); called there if the image is a new one.
+        prompts : sequence of Prompt
+        multimask : bool
+        refine_rounds : int
+            As in `Segmenter.segment`.
+        payload : int
+            As in `Worker.submit_steps`.
+
+        Raises
+        ------
+        BusyError
+            As `Worker.submit_steps`.
+
         """
-        with self._model_at_work(key, image_rgb) as embedding:
+        count = len(prompts)
+
+        def answer(embedding: Embedding) -> Steps[list[list[ScoredMask]]]:
             results = []
             for number, prompt in enumerate(prompts, start=1):
-                with naming_prompt(number, len(prompts)):
-                    results.append(
-                        self.segmenter.segment(
-                            embedding, prompt, multimask=multimask, refine_rounds=refine_rounds
-                        )
+                if number > 1:
+                    yield
+                with naming_prompt(number, count):
+                    masks = self.segmenter.segment(
+                        embedding, prompt, multimask=multimask, refine_rounds=refine_rounds
                     )
+                # The logits of many masks are large, and nobody asks for them.
+                results.append([replace(mask, logits=None) for mask in masks])
             return results
 
+        def check(size_wh: tuple[int, int]) -> None:
+            check_answer(count * (MASKS_PER_PROMPT if multimask else 1), size_wh)
+
+        steps = self._on_image(key, image_rgb, check, answer)
+        what = f'segment ({count} prompts)'
+        return self.worker.submit_steps(self._timed(steps), what=what, payload=payload)
+
     def segment_everything(
-        self, key: Hashable, image_rgb: ImageSource, options: EverythingOptions
-    ) -> tuple[list[ScoredMask], tuple[int, int]]:
-        """Find every object in one image: the masks, largest first, and the image's size_wh."""
-        with self._model_at_work(key, image_rgb) as embedding:
-            return self.segmenter.segment_everything(embedding, options), embedding.size_wh
+        self,
+        key: Callable[[], Hashable],
+        image_rgb: ImageSource,
+        options: EverythingOptions,
+        *,
+        payload: int = 0,
+    ) -> Future[tuple[list[ScoredMask], tuple[int, int]]]:
+        """Find every object in one image: the masks, largest first, and the image's size_wh.
+
+        Parameters and errors are those of `segment`.
+        """
+
+        def answer(embedding: Embedding) -> Steps[tuple[list[ScoredMask], tuple[int, int]]]:
+            masks = yield from self.segmenter.everything_steps(embedding, options)
+            return masks, embedding.size_wh
+
+        steps = self._on_image(key, image_rgb, lambda size_wh: None, answer)
+        what = f'segment_everything ({options.points_per_side} points a side)'
+        return self.worker.submit_steps(self._timed(steps), what=what, payload=payload)
 
     def step(self, frame: Frame) -> None:
         """Follow the tracked objects into a frame; raises what `TrackingSession.step` raises."""
@@ -134,16 +211,23 @@ class Engine:
             if self.session.step(frame):
                 self.step_times_s.append(perf_counter() - begin)
 
-    def track(self, steps: Steps[T]) -> Future[T]:
+    def track(
+        self, steps: Steps[T], *, what: str = 'prompting the tracker', payload: int = 0
+    ) -> Future[T]:
         """Run a request to the tracker, part by part, in the worker's thread.
 
-        What it returns, or raises, is in the future; raises BusyError itself.
+        What it returns, or raises, is in the future; the rest is as in `Worker.submit_steps`.
         """
-        return self.worker.submit_steps(self._track(steps))
+        return self.worker.submit_steps(self._track(steps), what=what, payload=payload)
 
-    def close(self) -> None:
-        """Stop the worker and free the model."""
-        self.worker.stop()
+    def close(self) -> bool:
+        """Stop the worker and free the model; return whether it is free already.
+
+        It is not if the model is in the middle of a call that lasts. Then it is freed after that.
+        """
+        return self.worker.stop(self._free)
+
+    def _free(self) -> None:
         self.cache.clear()
         self.session.close()
         self.segmenter.close()
@@ -152,12 +236,51 @@ class Engine:
         with self._freeing():
             return (yield from steps)
 
-    @contextmanager
-    def _model_at_work(self, key: Hashable, image_rgb: ImageSource) -> Iterator[Embedding]:
-        begin = perf_counter()
-        with self._freeing():
-            yield self.cache.get(key, image_rgb)
-        self.model_times_s.append(perf_counter() - begin)
+    def _on_image(
+        self,
+        key: Callable[[], Hashable],
+        image_rgb: ImageSource,
+        check: Callable[[tuple[int, int]], None],
+        answer: Callable[[Embedding], Steps[T]],
+    ) -> Steps[T]:
+        """Embed an image, and run what is to be done with that; `check` refuses its size."""
+
+        def checked() -> npt.NDArray[np.uint8]:
+            image = image_rgb()
+            check((image.shape[1], image.shape[0]))
+            return image
+
+        # Each of them holds an embedding, whether the cache still knows it or not.
+        while self._on_images >= _MAX_ON_IMAGES:
+            yield
+        self._on_images += 1
+        try:
+            misses = self.cache.misses
+            embedding = self.cache.get(key(), checked)
+            check(embedding.size_wh)
+            if self.cache.misses > misses:
+                yield
+            return (yield from answer(embedding))
+        finally:
+            self._on_images -= 1
+
+    def _timed(self, steps: Steps[T]) -> Steps[T]:
+        """Run a request to the model, and note how long its parts took together."""
+        spent = 0.0
+        try:
+            with self._freeing():
+                while True:
+                    begin = perf_counter()
+                    try:
+                        next(steps)
+                    except StopIteration as end:
+                        self.model_times_s.append(spent + perf_counter() - begin)
+                        result: T = end.value
+                        return result
+                    spent += perf_counter() - begin
+                    yield
+        finally:
+            steps.close()
 
     @contextmanager
     def _freeing(self) -> Iterator[None]:

@@ -43,6 +43,10 @@ class TooManyObjectsError(SamError):
     """One more object than may be tracked at once."""
 
 
+class TooLargeError(SamError):
+    """A request that would take more memory than one may."""
+
+
 @contextmanager
 def naming_prompt(number: int, count: int) -> Iterator[None]:
     """Let an error about one prompt of several say which one it was, counted from 1."""

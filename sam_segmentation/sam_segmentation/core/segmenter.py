@@ -15,6 +15,7 @@ import numpy.typing as npt
 from sam_segmentation.core.errors import ImageError, PromptError
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.scored_mask import ScoredMask
+from sam_segmentation.core.steps import Steps, finish
 
 if TYPE_CHECKING:
     from sam_segmentation.core.tracker import Tracker
@@ -198,10 +199,22 @@ class Segmenter(ABC):
         ------
         DeviceError
             If the device runs out of memory.
+        TooLargeError
+            If the masks found would take too much memory.
 
         """
+        return finish(self.everything_steps(embedding, options))
+
+    def everything_steps(
+        self, embedding: Embedding, options: EverythingOptions
+    ) -> Steps[list[ScoredMask]]:
+        """Return `segment_everything` in parts: between two of them the model may do other work.
+
+        A part lasts `Pace.PART_S` and a step of the model more. Parameters, result and errors are
+        those of `segment_everything`.
+        """
         self._check_own(embedding)
-        masks = self._segment_everything(embedding, options)
+        masks = yield from self._everything_steps(embedding, options)
         return sorted(masks, key=lambda mask: mask.area, reverse=True)
 
     def make_tracker(self, options: TrackerOptions) -> Tracker:
@@ -242,7 +255,7 @@ class Segmenter(ABC):
         """Answer a checked prompt, best first."""
 
     @abstractmethod
-    def _segment_everything(
+    def _everything_steps(
         self, embedding: Embedding, options: EverythingOptions
-    ) -> Sequence[ScoredMask]:
-        """Find every object in an image of this model's, in any order."""
+    ) -> Steps[Sequence[ScoredMask]]:
+        """Find every object in an image of this model's, in any order, in parts."""

@@ -9,6 +9,7 @@ from sam_segmentation.core.errors import MissingFrameError, PromptError
 from sam_segmentation.core.frame_ring import FrameRing
 from sam_segmentation.core.masks import BoxXyxy
 from sam_segmentation.core.motion import box_iou
+from sam_segmentation.core.steps import Steps
 from sam_segmentation.core.tracking_requests import (
     NewObject,
     Refuse,
@@ -16,7 +17,6 @@ from sam_segmentation.core.tracking_requests import (
     bring_up,
 )
 from sam_segmentation.core.tracking_session import TrackingSession, View
-from sam_segmentation.core.worker import Steps
 
 # A detection that overlaps a tracked object this much is that object.
 SAME_OBJECT_IOU = 0.5

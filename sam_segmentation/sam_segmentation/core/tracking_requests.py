@@ -24,9 +24,9 @@ from sam_segmentation.core.errors import (
 from sam_segmentation.core.frame_ring import Frame, FrameRing, format_stamp
 from sam_segmentation.core.prompt import Prompt, check_text
 from sam_segmentation.core.stamp_order import SEVERAL
+from sam_segmentation.core.steps import Steps
 from sam_segmentation.core.tracker import Tracker
 from sam_segmentation.core.tracking_session import TrackingSession, View
-from sam_segmentation.core.worker import Steps
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,6 +92,7 @@ class TrackingSession:
         self._on_reset = on_reset
         self._began = datetime.now().astimezone().isoformat(' ', 'seconds')
         self._shown: Frame | None = None  # what `objects` speak of
+        self._now = View(None, ())
         self._skipped: Frame | None = None
         self._of_other_size: list[Frame] = []
         self._gone: dict[int, str] = {}
@@ -102,10 +103,11 @@ class TrackingSession:
         return bool(self.objects or self.reserved)
 
     def view(self, object_ids: Iterable[int] | None = None) -> View:
-        """Return the objects of these ids, or all, in the frame last stepped."""
+        """Return the objects of these ids, or all, in the frame last stepped; from any thread."""
         wanted = None if object_ids is None else set(object_ids)
-        objects = [obj for obj in self.objects if wanted is None or obj.object_id in wanted]
-        return View(self._shown, tuple(objects))
+        now = self._now
+        objects = [obj for obj in now.objects if wanted is None or obj.object_id in wanted]
+        return View(now.frame, tuple(objects))
 
     def step(self, frame: Frame) -> bool:
         """Follow the objects into a frame, and return whether it was a new one.
@@ -150,6 +152,8 @@ class TrackingSession:
         self.timeline.step(frame.stamp_ns, {obj.object_id: obj.box_xyxy for obj in objects})
         if objects:
             self._set(objects)
+        else:
+            self._now = View(frame, ())
         return True
 
     def see_sizes(self, frames: Iterable[Frame]) -> None:
@@ -237,6 +241,8 @@ class TrackingSession:
 
     def _set(self, objects: list[TrackedMask]) -> None:
         self.objects = objects
+        # In one go: who reads it from another thread must not get objects of another frame.
+        self._now = View(self._shown, tuple(objects))
         self.version += 1
 
     def _remove(self, object_ids: list[int], reason: str) -> None:

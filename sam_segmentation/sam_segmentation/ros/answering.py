@@ -10,24 +10,47 @@ from traceback import format_exc
 from typing import Any, TypeVar
 
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
 
+from sam_segmentation.core.bounds import check_payload
 from sam_segmentation.core.errors import SamError
+from sam_segmentation.ros.parameter import Parameter, value
 
 T = TypeVar('T')
 # Requests that may arrive while the node is busy; ROS keeps 10 unless told.
 QUEUE = 100
+REQUEST_TIMEOUT = Parameter(
+    'request_timeout_s',
+    60.0,
+    'How long a request may wait and work before it is answered that it is not done, and '
+    'dropped [s].',
+    (0.1, 3600),
+)
+
+
+class LateError(SamError):
+    """A request that was not done in time."""
 
 
 class Answering:
-    """Offers services whose handlers wait for the worker."""
+    """Offers services whose handlers wait for the worker, but not for ever.
+
+    Parameters
+    ----------
+    node : Node
+        One of its parameters is REQUEST_TIMEOUT.
+
+    """
 
     def __init__(self, node: Node) -> None:
         self._node = node
         # Reentrant: a request that waits for the worker must not hold up the next one.
         self._group = ReentrantCallbackGroup()
+        # Its own clock: a simulated one may stand still.
+        self._clock = Clock(clock_type=ClockType.STEADY_TIME)
 
     def serve(self, kind: Any, name: str, handler: Callable[..., Any]) -> None:
         """Offer a service; `await handler(request, response)` fills the answer or raises."""
@@ -41,8 +64,16 @@ class Answering:
         )
 
     async def result(self, job: WorkerFuture[T]) -> T:
-        """Wait for the worker; return, or raise, what its job did."""
+        """Wait for the worker; return, or raise, what its job did.
+
+        Raises
+        ------
+        LateError
+            If it is not done in time; the job then ends before its next part.
+
+        """
         done: Future = Future()
+        timeout_s = value(self._node, REQUEST_TIMEOUT.name)
 
         def wake(finished: WorkerFuture[T]) -> None:
             done.set_result(finished)
@@ -51,7 +82,18 @@ class Answering:
                 self._node.executor.wake()
 
         job.add_done_callback(wake)
-        finished: WorkerFuture[T] = await done
+        # Cancelling is one of the ways to be done; a job that is done already stays as it is.
+        timer = self._node.create_timer(timeout_s, job.cancel, clock=self._clock)
+        try:
+            finished: WorkerFuture[T] = await done
+        finally:
+            self._node.destroy_timer(timer)
+        if finished.cancelled():
+            raise LateError(
+                f'not done within request_timeout_s ({timeout_s:g} s), so it is dropped; ask for '
+                'less (fewer prompts or points, a smaller image), see in /diagnostics what else '
+                'is at work, or raise request_timeout_s'
+            )
         return finished.result()
 
     async def _answer(self, handler: Callable[..., Any], request: Any, response: Any) -> Any:
@@ -65,3 +107,10 @@ class Answering:
             self._node.get_logger().error(f'internal error:\n{format_exc()}')
             response.message = f'internal error, please report it: {error!r}'
         return response
+
+
+def payload_of(*data: Any) -> int:
+    """Return how many bytes a request's arrays hold; raises TooLargeError if that is too much."""
+    size = sum(len(part) * int(part.itemsize) for part in data)
+    check_payload(size)
+    return size

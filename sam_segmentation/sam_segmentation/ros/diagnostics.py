@@ -15,6 +15,9 @@ from sam_segmentation.ros.prompt_topics import PromptTopics
 from sam_segmentation.ros.status_publisher import Report, mean_ms
 from sam_segmentation.ros.stream import Stream
 
+# Objects, images and a subscriber, but nothing that comes out for so long, is worth a warning [s].
+STANDS_STILL_AFTER_S = 5.0
+
 
 @dataclass(frozen=True)
 class Health:
@@ -52,6 +55,8 @@ def judge(health: Health) -> tuple[bytes, str]:
         return DiagnosticStatus.WARN, f'no images on {source.topic}, though it has a publisher'
     if stream.error:
         return DiagnosticStatus.WARN, stream.error
+    if engine.worker.stream_waits_s > STANDS_STILL_AFTER_S:
+        return DiagnosticStatus.WARN, _standing_still(engine)
     if health.prompts and health.prompts.incompatible:
         return DiagnosticStatus.WARN, health.prompts.incompatible
     if health.prompts and health.prompts.error:
@@ -65,6 +70,14 @@ def judge(health: Health) -> tuple[bytes, str]:
     return DiagnosticStatus.OK, 'tracking'
 
 
+def _standing_still(engine: Engine) -> str:
+    text = f'no frame was tracked in for {engine.worker.stream_waits_s:.0f} s'
+    if at_work := engine.worker.at_work:
+        what, seconds = at_work
+        text += f': {what} has been at work for {seconds:.0f} s'
+    return f'{text}; ask for less at once, or use a faster model or device'
+
+
 def facts(health: Health) -> dict[str, object]:
     """Return the figures behind the judgement."""
     values: dict[str, object] = {'state': health.state}
@@ -74,6 +87,7 @@ def facts(health: Health) -> dict[str, object]:
             'device': engine.segmenter.device,
             'model time per image [ms]': mean_ms(engine.model_times_s),
             'requests waiting': engine.worker.pending,
+            'at work': at_work[0] if (at_work := engine.worker.at_work) else 'nothing',
             'frames dropped for newer ones': engine.worker.replaced,
             'embeddings reused': engine.cache.hits,
             'embeddings made': engine.cache.misses,

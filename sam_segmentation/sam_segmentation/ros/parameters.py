@@ -12,6 +12,7 @@ from sam_segmentation.core.segmenter import (
     EverythingOptions,
 )
 from sam_segmentation.core.tracker_options import MAX_OBJECTS, TrackerOptions
+from sam_segmentation.ros.answering import REQUEST_TIMEOUT
 from sam_segmentation.ros.parameter import APPLIED_AT_CONFIGURE, Parameter, value
 
 PARAMETERS = (
@@ -124,6 +125,7 @@ PARAMETERS = (
         'Prompts that one request, or one message of detections, may hold.',
         (1, 1000),
     ),
+    REQUEST_TIMEOUT,
 )
 
 

@@ -23,10 +23,10 @@ from sam_segmentation.core.engine import Engine
 from sam_segmentation.core.errors import PromptError, SamError
 from sam_segmentation.core.frame_ring import FrameRing
 from sam_segmentation.core.prompt import FOREGROUND, Prompt
+from sam_segmentation.core.steps import Steps
 from sam_segmentation.core.tracking_detections import detect
 from sam_segmentation.core.tracking_requests import NewObject, add
 from sam_segmentation.core.tracking_session import View
-from sam_segmentation.core.worker import Steps
 from sam_segmentation.ros.conversions import box_from_msg, stamp_to_ns
 from sam_segmentation.ros.frames import FrameError, Frames
 from sam_segmentation.ros.parameter import value

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 
 from sam_segmentation.core.errors import SamError
+from sam_segmentation.core.worker import is_left_running
 from sam_segmentation.ros.faults import Faults, reason
 
 # A fault of rclpy itself may come back at once; it must not take the whole processor [s].
@@ -47,6 +49,12 @@ def run_node(make: Callable[[], Any], start: Callable[[Any], None] = lambda node
     # perhaps while it stops for the first.
     with suppress(KeyboardInterrupt):
         _run(make, start)
+    if is_left_running():
+        # Python would end a thread in the middle of the model's own code, which may crash there,
+        # or hang. Nothing is lost: what it does was refused, and it writes no files.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _run(make: Callable[[], Any], start: Callable[[Any], None]) -> None:

@@ -54,6 +54,7 @@ class SamNode(ManagedNode):
             max_pending=value(self, 'max_pending_requests'),
             on_stream_error=self._on_stream_error,
             on_reset=self._on_reset,
+            is_cancelled=lambda: not self.context.ok(),
         )
         self._stream = Stream(self, self._engine)
         self._prompts = PromptTopics(self, self._active, self._offer)
@@ -95,7 +96,16 @@ class SamNode(ManagedNode):
                 last_to_first.callback(prompts.close)
             # The worker first: what it still does needs the topics.
             if engine is not None:
-                last_to_first.callback(engine.close)
+                last_to_first.callback(self._close, engine)
+
+    def _close(self, engine: Engine) -> None:
+        at_work = engine.worker.at_work
+        if not engine.close():
+            what = at_work[0] if at_work else 'the model'
+            self.get_logger().warning(
+                f'{what} cannot be interrupted; its result is dropped, and the memory of '
+                f'{engine.segmenter.name} freed, when it ends'
+            )
 
     def _active(self) -> tuple[Engine, FrameRing]:
         if self._engine is None or self._image_input is None:

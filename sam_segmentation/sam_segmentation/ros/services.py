@@ -23,7 +23,7 @@ from sam_segmentation.core.masks import label_image
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import EverythingOptions
 from sam_segmentation.ros import parameters
-from sam_segmentation.ros.answering import Answering
+from sam_segmentation.ros.answering import Answering, payload_of
 from sam_segmentation.ros.conversions import (
     array_to_image,
     image_is_empty,
@@ -69,20 +69,21 @@ class Services:
                 f'the request holds {len(request.prompts)} prompts; give 1 to {limit} '
                 '(parameter max_prompts)'
             )
+        masks = (prompt.mask.data for prompt in request.prompts)
+        payload = payload_of(request.image.data, *masks)
         prompts = []
         for number, prompt in enumerate(request.prompts, start=1):
             with naming_prompt(number, len(request.prompts)):
                 prompts.append(prompt_from_msg(prompt))
         header, key, image_rgb = _source(request, ring)
         results = await self._answering.result(
-            engine.worker.submit(
-                lambda: engine.segment(
-                    key(),
-                    image_rgb,
-                    prompts,
-                    multimask=request.multimask_output,
-                    refine_rounds=value(self._node, 'refine_rounds'),
-                )
+            engine.segment(
+                key,
+                image_rgb,
+                prompts,
+                multimask=request.multimask_output,
+                refine_rounds=value(self._node, 'refine_rounds'),
+                payload=payload,
             )
         )
         response.header = header
@@ -100,7 +101,9 @@ class Services:
         options = _options(request, parameters.everything_options(self._node))
         header, key, image_rgb = _source(request, ring)
         masks, size_wh = await self._answering.result(
-            engine.worker.submit(lambda: engine.segment_everything(key(), image_rgb, options))
+            engine.segment_everything(
+                key, image_rgb, options, payload=payload_of(request.image.data)
+            )
         )
         response.objects = self._everything_msg(masks, size_wh, header, engine.segmenter.name)
         response.message = f'{len(masks)} objects by {engine.segmenter.name}'

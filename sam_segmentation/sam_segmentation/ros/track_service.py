@@ -9,12 +9,13 @@ from concurrent.futures import Future
 from std_msgs.msg import Header
 
 from sam_interfaces.srv import Track
+from sam_segmentation.core.bounds import MAX_ANSWER_BYTES, MIB, answer_bytes
 from sam_segmentation.core.engine import Engine
 from sam_segmentation.core.errors import PromptError
 from sam_segmentation.core.frame_ring import FrameRing
 from sam_segmentation.core.tracking_requests import NewObject, add, refine
 from sam_segmentation.core.tracking_session import View
-from sam_segmentation.ros.answering import Answering
+from sam_segmentation.ros.answering import Answering, LateError, payload_of
 from sam_segmentation.ros.conversions import prompt_from_msg, stamp_to_ns, tracked_to_msg
 
 COMMANDS = {
@@ -52,29 +53,58 @@ class TrackService:
 
     async def _track(self, request: Track.Request, response: Track.Response) -> None:
         engine, ring = self._active()
-        view = await self._answering.result(_job(request, engine, ring))
+        if request.command == Track.Request.LIST:
+            # At once, whatever the worker does.
+            view = engine.session.view()
+        else:
+            try:
+                view = await self._answering.result(_job(request, engine, ring))
+            except LateError as error:
+                # The part that was at work then may have been the last one.
+                raise LateError(f'{error}; LIST says what is tracked') from error
         header = view.frame.header if view.frame else Header()
-        response.objects = [tracked_to_msg(obj, header) for obj in view.objects]
+        left_out = _masks_left_out(view)
+        response.objects = [
+            tracked_to_msg(obj, header, with_mask=not left_out) for obj in view.objects
+        ]
         ids = ', '.join(str(obj.object_id) for obj in engine.session.objects)
-        response.message = f'{COMMANDS[request.command]} done; tracked are: {ids or "none"}'
+        response.message = (
+            f'{COMMANDS[request.command]} done; tracked are: {ids or "none"}{left_out}'
+        )
         if request.command != Track.Request.LIST:
             self._on_change()
+
+
+def _masks_left_out(view: View) -> str:
+    """Return why an answer holds no masks, if they would be too large."""
+    if not view.objects:
+        return ''
+    height, width = view.objects[0].mask.shape
+    size = answer_bytes(len(view.objects), (width, height))
+    if size <= MAX_ANSWER_BYTES:
+        return ''
+    return (
+        f'; the masks are left out, since they are {size // MIB} MiB and an answer holds '
+        f'{MAX_ANSWER_BYTES // MIB} MiB at most: ~/objects has them as one label image'
+    )
 
 
 def _job(request: Track.Request, engine: Engine, ring: FrameRing) -> Future[View]:
     """Submit what a request asks for; raises PromptError if it asks for nothing known."""
     session, object_id, stamp_ns = engine.session, request.object_id, stamp_to_ns(request.stamp)
+    what = f'track {COMMANDS.get(request.command, "")}'
+    payload = payload_of(request.prompt.mask.data)
     if request.command == Track.Request.ADD:
         new = NewObject(prompt_from_msg(request.prompt), object_id=object_id)
-        return engine.track(add(session, ring, [new], stamp_ns=stamp_ns))
+        steps = add(session, ring, [new], stamp_ns=stamp_ns)
+        return engine.track(steps, what=what, payload=payload)
     if request.command == Track.Request.REFINE:
         prompt = prompt_from_msg(request.prompt)
-        return engine.track(refine(session, ring, object_id, prompt, stamp_ns=stamp_ns))
+        steps = refine(session, ring, object_id, prompt, stamp_ns=stamp_ns)
+        return engine.track(steps, what=what, payload=payload)
     if request.command == Track.Request.REMOVE:
-        return engine.worker.submit(lambda: session.remove(object_id))
+        return engine.worker.submit(lambda: session.remove(object_id), what=what)
     if request.command == Track.Request.RESET:
-        return engine.worker.submit(session.reset)
-    if request.command == Track.Request.LIST:
-        return engine.worker.submit(session.view)
+        return engine.worker.submit(session.reset, what=what)
     known = ', '.join(f'{name} ({number})' for number, name in COMMANDS.items())
     raise PromptError(f'command {request.command} is unknown; use one of {known}')

@@ -138,7 +138,8 @@ def official_everything(model, image):
 
 def everything(segmenter, image, monkeypatch, *, region_area):
     # Random weights give masks all over the image; only without NMS several of them live.
-    monkeypatch.setattr(sam2, '_Generator', partial(sam2._Generator, box_nms_thresh=1.0))
+    generator = partial(SAM2AutomaticMaskGenerator, box_nms_thresh=1.0)
+    monkeypatch.setattr(sam2, 'SAM2AutomaticMaskGenerator', generator)
     options = EverythingOptions(
         points_per_side=4,
         pred_iou_thresh=0.3,

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The worker answers every request once, in turn with the newest job of the stream."""
 
-from threading import Event
+from threading import Event, get_ident
 
 import pytest
 
-from sam_segmentation.core.worker import BusyError, Worker
+from sam_segmentation.core.bounds import MAX_PENDING_BYTES
+from sam_segmentation.core.worker import BusyError, Worker, is_left_running
 
 
 @pytest.fixture
@@ -125,3 +126,95 @@ def test_a_request_in_parts_is_refused_when_the_worker_stops_between_them(blocke
     assert isinstance(future.exception(10), BusyError)
     stopper.join(10)
     assert closed
+
+
+def test_what_nobody_waits_for_any_more_ends_before_its_next_part(blocked):
+    parts, closed_in = [], []
+
+    def steps():
+        try:
+            while True:
+                parts.append(True)
+                if len(parts) == 2:
+                    late.cancel()
+                yield
+        finally:
+            closed_in.append(get_ident())
+
+    late = blocked.submit_steps(steps())
+    never_begun = blocked.submit(lambda: parts.append('never'))
+    never_begun.cancel()
+    after = blocked.submit(get_ident)
+    # The place of one that was cancelled is free again.
+    blocked.submit(lambda: None)
+    blocked.release.set()
+    worker_thread = after.result(10)
+    blocked.submit(lambda: None).result(10)
+    assert parts == [True, True]
+    assert closed_in == [worker_thread]
+
+
+def test_requests_that_hold_too_much_memory_together_are_refused(blocked):
+    half = MAX_PENDING_BYTES // 2
+    first = blocked.submit(lambda: 'done', payload=half)
+    with pytest.raises(BusyError, match=rf'hold {half >> 20} MiB and this one .*smaller images'):
+        blocked.submit(lambda: None, payload=half + 1)
+    first.cancel()
+    assert blocked.submit(lambda: 'room', payload=half + 1) is not None
+
+
+def test_a_part_that_lasts_is_left_to_itself_and_its_request_refused():
+    errors = []
+    worker = Worker(max_pending=3, on_stream_error=errors.append)
+    running, go_on, freed = Event(), Event(), Event()
+    stuck = worker.submit(lambda: (running.set(), go_on.wait(10)), what='a long call')
+    waiting = worker.submit(lambda: None)
+    assert running.wait(10)
+    assert worker.at_work[0] == 'a long call'
+    assert not worker.stop(freed.set, timeout_s=0.01)
+    for future in (stuck, waiting):
+        with pytest.raises(BusyError, match='was deactivated'):
+            future.result(0)
+    assert is_left_running()
+    assert not freed.is_set()
+    go_on.set()
+    # What the part returns is dropped, and the thread ends when all is free.
+    assert freed.wait(10)
+    assert worker.stop(timeout_s=10)
+    assert errors == []
+
+
+def test_what_a_job_of_the_stream_does_after_the_end_is_no_news():
+    errors = []
+    worker = Worker(max_pending=1, on_stream_error=errors.append)
+    running, go_on, freed = Event(), Event(), Event()
+
+    def frame():
+        running.set()
+        go_on.wait(10)
+        raise ValueError('its topics are gone')
+
+    worker.offer(frame)
+    assert running.wait(10)
+    assert not worker.stop(freed.set, timeout_s=0.01)
+    go_on.set()
+    assert freed.wait(10)
+    assert errors == []
+
+
+def test_what_freeing_raises_goes_to_who_stops():
+    worker = Worker(max_pending=1, on_stream_error=print)
+    with pytest.raises(ZeroDivisionError):
+        worker.stop(lambda: 1 / 0)
+
+
+def test_a_stream_says_for_how_long_it_waits(blocked):
+    assert blocked.stream_waits_s == 0
+    blocked.offer(lambda: None)
+    first = blocked.stream_waits_s
+    blocked.offer(lambda: None)
+    # A newer job does not begin the time anew.
+    assert blocked.stream_waits_s >= first > 0
+    blocked.release.set()
+    blocked.submit(lambda: None).result(10)
+    assert blocked.stream_waits_s == 0

@@ -64,7 +64,8 @@ class Whole(Segmenter):
     def _segment(self, embedding, prompt, multimask):
         return [ScoredMask(np.ones(embedding.data, bool), 0.9)]
 
-    def _segment_everything(self, embedding, options):
+    def _everything_steps(self, embedding, options):
+        yield
         return list(self._segment(embedding, None, False))
 
     def make_tracker(self, options):
