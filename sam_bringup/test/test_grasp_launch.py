@@ -86,7 +86,8 @@ def test_one_launch_takes_the_camera_to_grasps_in_the_frame_that_is_asked_for(ro
 
 def test_topics_and_transport_are_arguments(ros, tmp_path):
     file = tmp_path / 'mine.yaml'
-    file.write_text('/**:\n  ros__parameters:\n    max_width_m: 0.05\n    table_plane: []\n')
+    own = {'max_width_m': 0.05, 'table_plane': [], 'target_frame': 'base', 'continuous': True}
+    file.write_text(yaml.safe_dump({'/**': {'ros__parameters': own | {'depth_transport': 'raw'}}}))
     launch(
         ros, 'depth_topic:=/cam/depth', 'depth_info_topic:=/cam/depth_info',
         'depth_transport:=compressedDepth', 'image_topic:=/cam/image',
@@ -96,7 +97,9 @@ def test_topics_and_transport_are_arguments(ros, tmp_path):
         ros.until(lambda topic=topic: ros.node.count_subscribers(topic), f'who listens to {topic}')
     ros.until(lambda: ros.node.count_subscribers('/cam/image'), 'the other node to listen')
     assert parameter(ros, '/sam_grasping', 'max_width_m').double_value == 0.05
-    assert parameter(ros, '/sam_grasping', 'target_frame').string_value == ''
+    # Given by the file, and not by an argument.
+    assert parameter(ros, '/sam_grasping', 'target_frame').string_value == 'base'
+    assert parameter(ros, '/sam_grasping', 'continuous').bool_value
 
 
 def test_the_parameter_file_names_every_parameter_with_its_default():

@@ -57,6 +57,20 @@ def test_a_parameter_file_of_the_user_is_taken(ros, tmp_path):
     assert parameter(ros, '/sam', 'points_per_side').integer_value == 7
 
 
+def test_only_an_argument_that_was_given_wins_over_the_parameter_file(ros, tmp_path):
+    file = tmp_path / 'mine.yaml'
+    own = {'device': 'cpu', 'image_transport': 'compressed', 'checkpoint': '/of/the/file'}
+    file.write_text(yaml.safe_dump({'/**': {'ros__parameters': own}}))
+    ros.start(
+        'ros2', 'launch', 'sam_bringup', 'sam.launch.xml', f'params_file:={file}',
+        'checkpoint:=/my own/file',
+    )  # fmt: skip
+    assert parameter(ros, '/sam', 'image_transport').string_value == 'compressed'
+    assert parameter(ros, '/sam', 'device').string_value == 'cpu'
+    assert parameter(ros, '/sam', 'checkpoint').string_value == '/my own/file'
+    assert parameter(ros, '/sam', 'model').string_value == 'grabcut'
+
+
 def nodes_of(launch):
     """Return the pids of the nodes that a launch has started."""
     children = Path(f'/proc/{launch.pid}/task/{launch.pid}/children').read_text().split()
