@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sam_segmentation.backends.flow_view import FrameView
+from sam_segmentation.backends.grabcut_points import obey
 from sam_segmentation.core.prompt import FOREGROUND, Prompt
 from sam_segmentation.core.scored_mask import ScoredMask
 
@@ -29,7 +30,14 @@ def refine(view: FrameView, present: Mask, prompt: Prompt, *, refine_rounds: int
     A box, a mask or logits replace what was there. Points are put to the segmenter together with
     the present mask. A segmenter that then moves no more than the outline, as GrabCut does, is
     asked for what lies under the clicks that contradict the mask, and that is added or removed.
+    A segmenter may overrule a click; here it counts: no point beside the object is in the answer.
     """
+    answer = _answer(view, present, prompt, refine_rounds)
+    mask = obey(answer.mask, *(prompt.points_xy[prompt.labels == i] for i in (FOREGROUND, 0)))
+    return replace(answer, mask=mask)
+
+
+def _answer(view: FrameView, present: Mask, prompt: Prompt, refine_rounds: int) -> ScoredMask:
     whole = prompt.box_xyxy is not None or prompt.mask is not None or prompt.logits is not None
     if whole or not present.any():
         return view.segment(prompt, refine_rounds=refine_rounds)

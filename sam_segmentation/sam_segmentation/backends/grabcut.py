@@ -11,9 +11,12 @@ import numpy.typing as npt
 
 from sam_segmentation.backends.grabcut_box import fill_box
 from sam_segmentation.backends.grabcut_click import Guess, propose, score_of
-from sam_segmentation.backends.grabcut_cut import cut_rough
+from sam_segmentation.backends.grabcut_cut import Mask, cut_rough
 from sam_segmentation.backends.grabcut_everything import find_everything
 from sam_segmentation.backends.grabcut_frame import Frame, prepare
+from sam_segmentation.backends.grabcut_mask import settle_mask
+from sam_segmentation.backends.grabcut_net import Doubles
+from sam_segmentation.backends.grabcut_points import check_points, obey, things_beside, things_on
 from sam_segmentation.core.errors import CheckpointError, DeviceError, PromptError
 from sam_segmentation.core.masks import BoxXyxy
 from sam_segmentation.core.prompt import Prompt
@@ -26,6 +29,8 @@ MAX_CANDIDATES = 3
 DISTINCT_IOU = 0.8
 # A person's box is not exact: the object may reach over it this far.
 BOX_SLACK_PX = 2.0
+# A point on the object stretches a box that it misses by at most this share of its side.
+STRETCH_SHARE = 0.1
 
 
 def load(name: str, *, checkpoint: Path | None, device: str) -> GrabCutSegmenter:
@@ -75,13 +80,12 @@ class GrabCutSegmenter(Segmenter):
         if prompt.box_xyxy is not None:
             left, top, right, bottom = (float(edge) for edge in prompt.box_xyxy)
             box = left, top, right, bottom
+        check_points(inside, outside)
         if prompt.mask is not None:
-            limit = _loosened(box) if box else None
-            mask = cut_rough(frame.image_rgb, prompt.mask, inside, outside, limit)
-            if not mask.any():  # nothing sets it apart from what is around it
-                mask = prompt.mask.copy()
+            mask = _corrected(frame, prompt.mask, inside, outside, box)
             return [ScoredMask(mask, score_of(frame, mask))]
         if box is not None:
+            box = _reaching(box, inside)
             return [fill_box(frame, box, inside, outside, slack_px=BOX_SLACK_PX)]
         if not len(inside):
             raise PromptError(
@@ -91,7 +95,13 @@ class GrabCutSegmenter(Segmenter):
         guesses = propose(frame, inside, outside)
         return [
             ScoredMask(
-                cut_rough(frame.image_rgb, guess.parts[frame.parts.labels], inside, outside, None),
+                obey(
+                    cut_rough(
+                        frame.image_rgb, guess.parts[frame.parts.labels], inside, outside, None
+                    ),
+                    inside,
+                    outside,
+                ),
                 guess.score,
             )
             for guess in (_distinct(frame, guesses) if multimask else guesses[:1])
@@ -116,6 +126,52 @@ def _distinct(frame: Frame, guesses: Sequence[Guess]) -> list[Guess]:
         ):
             kept.append(guess)
     return kept
+
+
+def _corrected(
+    frame: Frame, given: Mask, inside_xy: Doubles, outside_xy: Doubles, box: BoxXyxy | None
+) -> Mask:
+    """Return a given mask, its outline settled, with what the points add and take away."""
+    limit = None
+    if box is not None:
+        limit = _loosened(_reaching(box, inside_xy))
+        within = given & _pixels_in(limit, frame.size_wh)
+        if not within.any():
+            raise PromptError(
+                f'the mask and the box {tuple(round(edge, 1) for edge in box)} have no pixel in '
+                'common; give a box round the mask, or one of the two'
+            )
+        given = within
+    mask = settle_mask(frame.image_rgb, given, limit)
+    added = things_on(frame, mask, inside_xy, outside_xy)
+    removed = things_beside(frame, mask, inside_xy, outside_xy)
+    mask = (mask | added) & ~removed
+    if limit is not None:
+        mask &= _pixels_in(limit, frame.size_wh)
+    return obey(mask, inside_xy, outside_xy)
+
+
+def _reaching(box: BoxXyxy, inside_xy: Doubles) -> BoxXyxy:
+    """Return a box stretched to points on the object that lie little outside it."""
+    left, top, right, bottom = box
+    reach = max(BOX_SLACK_PX, STRETCH_SHARE * max(right - left, bottom - top))
+    for x, y in inside_xy:
+        if max(left - x, top - y, x - right, y - bottom) > reach:
+            raise PromptError(
+                f'the point ({x:g}, {y:g}) is labelled 1 (on the object) but lies more than '
+                f'{reach:g} px outside the box ({left:g}, {top:g}, {right:g}, {bottom:g}); give a '
+                'box that holds it, or remove one of the two'
+            )
+    low = np.min([(left, top), *(inside_xy - 0.5)], axis=0)
+    high = np.max([(right, bottom), *(inside_xy + 0.5)], axis=0)
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def _pixels_in(box: BoxXyxy, size_wh: tuple[int, int]) -> Mask:
+    columns, rows = np.arange(size_wh[0]), np.arange(size_wh[1])
+    return np.asarray(
+        ((rows > box[1]) & (rows < box[3]))[:, None] & ((columns > box[0]) & (columns < box[2]))
+    )
 
 
 def _loosened(box: BoxXyxy) -> BoxXyxy:

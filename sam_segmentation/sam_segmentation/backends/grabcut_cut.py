@@ -23,6 +23,8 @@ ROUGH_MARGIN, BOX_MARGIN = 0.2, 0.06
 # What may still change lies this near the rough outline, in units of the root of its area.
 OUTER_SHARE, INNER_SHARE = 0.15, 0.1
 MIN_BAND_PX = 4.0
+# A band of a given width leaves the core of a thin mask.
+DEEPEST_SHARE = 0.6
 # OpenCV fits five colours to either side and refuses fewer pixels than that.
 MIN_SIDE_PX = 5
 # Loose pieces of a mask stay if they are at least this share of the largest.
@@ -103,7 +105,13 @@ def window_around(box_xyxy: BoxXyxy, image_wh: tuple[int, int], margin_share: fl
 
 
 def cut_rough(
-    image_rgb: Image, rough: Mask, inside_xy: Doubles, outside_xy: Doubles, limit: BoxXyxy | None
+    image_rgb: Image,
+    rough: Mask,
+    inside_xy: Doubles,
+    outside_xy: Doubles,
+    limit: BoxXyxy | None,
+    *,
+    band_px: float | None = None,
 ) -> Mask:
     """Return a rough mask with its outline moved to where the colours part.
 
@@ -116,6 +124,8 @@ def cut_rough(
         Image points that are, and are not, on the object [px].
     limit : tuple of 4 floats, or None
         Box that the mask cannot leave [px].
+    band_px : float, or None
+        How far the outline may move [px]; None: by the size of the mask.
 
     Returns
     -------
@@ -128,10 +138,14 @@ def cut_rough(
     window = window_around(_with_points(box, inside_xy), image_wh, ROUGH_MARGIN)
     guess = window.sample(rough, image_wh)
     size = np.sqrt(max(1, np.count_nonzero(guess)))
-    least = MIN_BAND_PX * float(window.scale_xy.min())
-    trimap = _band(
-        guess, outer_px=max(least, OUTER_SHARE * size), inner_px=max(least, INNER_SHARE * size)
-    )
+    scale_min = float(window.scale_xy.min())
+    least = MIN_BAND_PX * scale_min
+    outer_px, inner_px = max(least, OUTER_SHARE * size), max(least, INNER_SHARE * size)
+    if band_px is not None:
+        depth = cv2.distanceTransform(guess.astype(np.uint8), cv2.DIST_L2, 3)
+        outer_px = max(2.0, band_px * scale_min)
+        inner_px = max(1.5, min(band_px * scale_min, DEEPEST_SHARE * float(depth.max())))
+    trimap = _band(guess, outer_px=outer_px, inner_px=inner_px)
     if limit is not None:
         trimap[~_box_mask(window, limit)] = cv2.GC_BGD
     return _cut(image_rgb, window, trimap, inside_xy, outside_xy, rounds=1)
@@ -145,6 +159,7 @@ def cut_box(
     outside_xy: Doubles,
     *,
     slack_px: float,
+    barred: Mask | None = None,
 ) -> Mask:
     """Return what fills a box.
 
@@ -159,6 +174,8 @@ def cut_box(
         Image points that are, and are not, on the object [px].
     slack_px : float
         How far the object may reach over the box.
+    barred : array of bool, shape (H, W), or None
+        What is not the object.
 
     Returns
     -------
@@ -175,6 +192,8 @@ def cut_box(
     if likely is not None:
         object_mask &= window.sample(likely, image_wh)
     trimap[object_mask] = cv2.GC_PR_FGD
+    if barred is not None:
+        trimap[window.sample(barred, image_wh)] = cv2.GC_BGD
     return _cut(image_rgb, window, trimap, inside_xy, outside_xy, rounds=2)
 
 
