@@ -133,7 +133,8 @@ class PromptTopics:
         if msg.header.frame_id != camera:
             _, ring = self._active()
             # The point stands still in its own frame, whenever it was clicked.
-            source = Header(frame_id=msg.header.frame_id, stamp=ring.newest().header.stamp)
+            newest = ring.current or ring.newest()
+            source = Header(frame_id=msg.header.frame_id, stamp=newest.header.stamp)
             tf = self._frames.lookup(camera, source)
             t, q = tf.translation, tf.rotation
             point = moved(point, (t.x, t.y, t.z), (q.x, q.y, q.z, q.w))

@@ -131,6 +131,31 @@ def test_a_repeated_stamp_is_the_same_frame(tracked):
     assert [obj.id for obj in tracked.show().objects] == [tracked.id]
 
 
+def test_an_odd_frame_costs_nothing_and_is_counted(tracked):
+    def figures():
+        values = diagnosis(tracked.ros, 'tracking', meanwhile=tracked.camera.send)
+        names = 'tracker resets', 'frames with an odd stamp', 'frames of an odd size'
+        return np.array([int(values[name]) for name in names])
+
+    tracked.show()
+    before = figures()
+    for seconds, nanoseconds, pixels in (
+        (2**30, 0, None),
+        (-(2**30), 0, None),
+        (-1, 999_000_000, None),
+        (0, 5, np.zeros((2, 2, 3), np.uint8)),
+    ):
+        stamp = Time(sec=tracked.camera.sent + seconds, nanosec=nanoseconds)
+        header = tracked.send(pixels, stamp=stamp)
+        assert [obj.id for obj in tracked.show().objects] == [tracked.id]
+        answer = tracked.ask('ADD', prompt=click(80, 60), stamp=header.stamp)
+        assert 'was skipped' in answer.message
+    resets, stamps, sizes = figures() - before
+    # What was lost on the way was sent again.
+    assert (resets, stamps >= 3, sizes >= 1) == (0, True, True)
+    assert tracked.ids == [tracked.id]
+
+
 def test_stamps_that_go_back_end_tracking_and_are_told(tracked):
     tracked.show()
     late = tracked.camera.sent
