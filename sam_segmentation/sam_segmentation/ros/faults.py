@@ -27,8 +27,10 @@ def reason(error: BaseException) -> str:
     text = str(error).strip()
     if not isinstance(error, SamError):
         text = f'{type(error).__name__}: {text}' if text else type(error).__name__
-    # A name of a file may hold what is no text.
-    text = text.encode('utf-8', 'replace').decode().replace('\0', '')
+    # What arrived may be quoted: no control characters in a log, and nothing that is no text.
+    text = ''.join(
+        c if c.isprintable() or c == '\n' else c.encode('unicode_escape').decode() for c in text
+    )
     if len(text) > MAX_REASON:
         half = MAX_REASON // 2 - 3
         text = f'{text[:half]} ... {text[-half:]}'
@@ -68,8 +70,23 @@ class Faults:
         """What failed last if it was a short while ago, else ''."""
         return self.last if self.last and monotonic() - self._last_at < RECENT_S else ''
 
-    def guard(self, what: str, callback: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a callback that notes what another one raises; `what` names it in the log."""
+    def guard(
+        self,
+        what: str,
+        callback: Callable[..., Any],
+        otherwise: Callable[..., Any] = lambda *_: None,
+    ) -> Callable[..., Any]:
+        """Return a callback that notes what another one raises.
+
+        Parameters
+        ----------
+        what : str
+            Names it in the log.
+        callback : callable
+        otherwise : callable
+            Called like it once it has failed; says what is returned.
+
+        """
         if inspect.iscoroutinefunction(callback):
 
             @wraps(callback)
@@ -77,7 +94,8 @@ class Faults:
                 try:
                     return await callback(*args)
                 except Exception as error:
-                    return self.note(what, error)
+                    self.note(what, error)
+                    return otherwise(*args)
 
             return guarded_async
 
@@ -86,7 +104,8 @@ class Faults:
             try:
                 return callback(*args)
             except Exception as error:
-                return self.note(what, error)
+                self.note(what, error)
+                return otherwise(*args)
 
         return guarded
 

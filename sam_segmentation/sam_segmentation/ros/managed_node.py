@@ -31,8 +31,8 @@ class ManagedNode(LifecycleNode, ABC):
     """Knows the state that it is in, and what a transition failed for.
 
     A node of this kind says what it makes and lets go of; when, and what happens if that fails,
-    is the same for all. Whatever a callback of a topic, a timer or an event raises is noted in
-    `faults`, and the node goes on.
+    is the same for all. Whatever a callback of a topic, a service, a timer or an event raises is
+    noted in `faults`, and the node goes on.
 
     Parameters
     ----------
@@ -96,6 +96,17 @@ class ManagedNode(LifecycleNode, ABC):
                 setattr(events, name, self.faults.guard(f'an event of {topic}', event))
         guarded = self.faults.guard(what, callback)
         return super().create_subscription(msg_type, topic, guarded, *args, **options)
+
+    def create_service(
+        self, srv_type: Any, srv_name: str, callback: Callable[..., Any], **options: Any
+    ) -> Any:
+        """Offer a service; what its callback raises does not end the node.
+
+        The caller is answered all the same, by what the response holds by then: rclpy's own
+        services of parameters fail on a value of no known type.
+        """
+        guarded = self.faults.guard(f'a request of {srv_name}', callback, lambda _, answer: answer)
+        return super().create_service(srv_type, srv_name, guarded, **options)
 
     def create_timer(
         self, timer_period_sec: float, callback: Callable[..., Any], *args: Any, **options: Any

@@ -34,6 +34,8 @@ from sam_segmentation.ros.topic_input import TopicInput
 
 # How much later than an image TF may come [s].
 TF_WAIT_S = 0.2
+# So many points may wait for TF; more come only from what went wrong.
+MAX_TF_WAITS = 20
 
 
 class PromptTopics:
@@ -70,6 +72,7 @@ class PromptTopics:
         self._camera_info: CameraInfo | None = None
         self._frames = Frames(node)
         self._clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self._retries: set[Timer] = set()
         self._lock = Lock()
         self._detecting = False
         self._waiting: Detection2DArray | None = None
@@ -98,6 +101,9 @@ class PromptTopics:
         self._frames.close()
         for source in self._inputs:
             source.close()
+        for timer in self._retries:
+            self._node.destroy_timer(timer)
+        self._retries.clear()
 
     def _on_click(self, msg: Point) -> None:
         self._add_at(lambda: (msg.x, msg.y))
@@ -105,18 +111,23 @@ class PromptTopics:
     def _on_clicked_point(self, msg: PointStamped) -> None:
         try:
             pixel = self._pixel_of(msg)
-        except FrameError:
+        except FrameError as error:
+            if len(self._retries) >= MAX_TF_WAITS:
+                self._refuse(error)
+                return
             # TF often comes later than the image: once more, soon. A clock that stands still,
             # as a simulated one may, must not keep it from being told of.
             timer: Timer = self._node.create_timer(
                 TF_WAIT_S, lambda: self._try_again(timer, msg), clock=self._clock
             )
+            self._retries.add(timer)
         except SamError as error:
             self._refuse(error)
         else:
             self._add_at(lambda: pixel)
 
     def _try_again(self, timer: Timer, msg: PointStamped) -> None:
+        self._retries.discard(timer)
         self._node.destroy_timer(timer)
         self._add_at(lambda: self._pixel_of(msg))
 

@@ -5,6 +5,9 @@ import pytest
 import rclpy
 from hostile_messages import attack
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import Parameter as ParameterMsg
+from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.lifecycle import TransitionCallbackReturn
 from std_msgs.msg import Float64, String
 
@@ -149,6 +152,26 @@ def test_what_a_callback_raises_is_logged_once_and_counted(toy, capfd):
     logged = capfd.readouterr().err
     for what in ('a message on /toy/number', 'a message on /toy/text', 'a timer'):
         assert logged.count(f'{what} failed: ZeroDivisionError: a bug') == 1
+
+
+def test_a_parameter_of_no_known_type_is_answered(toy):
+    names = ('set_parameters', 'set_parameters_atomically')
+    [plain, atomic] = [s for s in toy.services if s.srv_name.rpartition('/')[2] in names]
+    odd = [ParameterMsg(name='autostart', value=ParameterValue(type=77))]
+    assert not plain.callback(
+        SetParameters.Request(parameters=odd), SetParameters.Response()
+    ).results
+    answer = atomic.callback(
+        SetParametersAtomically.Request(parameters=odd), SetParametersAtomically.Response()
+    )
+    assert not answer.result.successful
+    assert toy.faults.count == 2
+
+
+def test_a_reason_is_one_text_that_a_log_and_ros_can_carry():
+    told = reason(OSError(f'\x1b[31m \udcff \0 {"x" * 5000}'))
+    assert told.startswith(r'OSError: \x1b[31m \udcff \x00 xxx')
+    assert len(told) <= MAX_REASON
 
 
 def test_no_more_kinds_of_fault_are_remembered_than_allowed():

@@ -112,13 +112,22 @@ def test_no_bad_checkpoint_is_loaded_and_none_runs_code(ros, tmp_path):
     assert not (tmp_path / 'pwned').exists()
 
 
-def test_a_parameter_out_of_its_range_is_refused_by_name(ros):
+@pytest.mark.parametrize(
+    ('arguments', 'word'),
+    [
+        (['-p', 'refine_rounds:=9'], 'refine_rounds'),
+        (['-p', 'refine_rounds:=many'], 'refine_rounds'),
+        (['-r', '__ns:=a b'], 'a b'),
+    ],
+)
+def test_arguments_that_cannot_be_used_are_refused_in_one_line(ros, arguments, word):
     process = ros.start(
-        sys.executable, '-m', NODE, '--ros-args', '-p', 'refine_rounds:=9',
-        stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert 'refine_rounds' in process.communicate(timeout=20)[1]
-    assert process.returncode != 0
+        sys.executable, '-m', NODE, '--ros-args', *arguments, stderr=subprocess.PIPE
+    )
+    errors = process.communicate(timeout=20)[1]
+    assert [line for line in errors.splitlines() if line.startswith('sam_node: ') and word in line]
+    assert 'Traceback' not in errors
+    assert process.returncode == 1
 
 
 def test_out_of_memory_fails_the_request_and_not_the_node(ros):
