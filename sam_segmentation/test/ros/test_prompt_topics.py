@@ -6,16 +6,21 @@ import sys
 from pathlib import Path
 
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from drawing import click
 from geometry_msgs.msg import Point, PointStamped, TransformStamped
 from running_node import Tracking, diagnosis
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 from tf2_ros import TransformBroadcaster
 from toy_tracker import BLUE, GREEN, RED, frame
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
+from sam_segmentation.core.errors import PromptError
+from sam_segmentation.core.frame_ring import Frame, FrameRing
 from sam_segmentation.ros.conversions import box_to_msg
+from sam_segmentation.ros.prompt_topics import MAX_TF_WAITS, PromptTopics
 
 ODD_MODELS = Path(__file__).parent / 'odd_models_node.py'
 PICTURE = frame((RED, 4, 4), (GREEN, 30, 20), (BLUE, 50, 36))
@@ -232,3 +237,31 @@ def test_a_bad_detection_costs_none_beside_it(tracking):
         DiagnosticStatus.WARN, meanwhile=tracking.camera.send,
     )  # fmt: skip
     assert int(values['detections left out']) == before + 8
+
+
+def test_neither_a_bug_nor_a_flood_of_points_holds_up_later_prompts(ros):
+    rclpy.init(args=[], domain_id=ros.domain)
+    node = rclpy.create_node('prompted')
+    errors = [ZeroDivisionError('a bug'), PromptError('none'), PromptError('none')]
+
+    def active():
+        raise errors.pop(0)
+
+    prompts = PromptTopics(node, active, lambda: None)
+    with pytest.raises(ZeroDivisionError):
+        prompts._on_detections(Detection2DArray())
+    for _ in range(2):
+        prompts._on_detections(Detection2DArray())
+    assert not errors
+    prompts._on_camera_info(CameraInfo(header=Header(frame_id='optical')))
+    ring = FrameRing(1)
+    ring.add(Frame(1, Header(), lambda: None))
+    prompts._active = lambda: (None, ring)
+    before = len(list(node.timers))
+    for _ in range(3 * MAX_TF_WAITS):
+        prompts._on_clicked_point(PointStamped(header=Header(frame_id='nowhere')))
+    assert len(list(node.timers)) == before + MAX_TF_WAITS
+    prompts.close()
+    assert not list(node.timers)
+    node.destroy_node()
+    rclpy.try_shutdown()
