@@ -12,10 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from sam_segmentation.core.files import FileError, check_ordinary
+
 _STRUCTURE = 'structure.json'
 _ARRAY = 'array'
 # Masks shrink to nothing; a model's features hardly do, and are many.
 _SHRINKING = (np.dtype(bool), np.dtype(np.uint8))
+# Snapshots of a large model take some tens of megabytes an object.
+MAX_UNPACKED_BYTES = 16 * 2**30
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -62,9 +66,15 @@ def load_archive(path: Path) -> dict[str, Any]:
 
     """
     try:
+        check_ordinary(path)
         with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+            if size > MAX_UNPACKED_BYTES:
+                raise ValueError(f'{path} unpacks to {size:,} bytes, more than any snapshot')
             structure = json.loads(archive.read(_STRUCTURE))
             content = _with_arrays(structure, archive)
+    except FileError as error:
+        raise ValueError(str(error)) from error
     except _DAMAGE as error:
         raise ValueError(f'{path} is damaged: {error}') from error
     if not isinstance(content, dict):

@@ -19,7 +19,7 @@ from sam_segmentation.core.decoding import decode_values
 from sam_segmentation.core.errors import ImageError, PromptError
 from sam_segmentation.core.files import FileError, read_file
 from sam_segmentation.core.image_header import MAX_FILE_BYTES
-from sam_segmentation.core.prompt import Prompt
+from sam_segmentation.core.prompt import Prompt, check_text
 from sam_segmentation.core.tracker import MAX_ID
 from sam_segmentation.offline.errors import InputError
 
@@ -27,7 +27,6 @@ _KEYS = ('frame', 'object', 'label', 'box', 'points', 'labels', 'mask', 'remove'
 _MAX_BYTES = 4 * 2**20
 # Of one word or number in YAML; a file's path is no longer either.
 _MAX_SCALAR = 4096
-_MAX_LABEL = 256
 _MERGE = 'tag:yaml.org,2002:merge'
 _BOX_NUMBERS, _POINT_NUMBERS = 4, 2
 
@@ -149,8 +148,10 @@ def _entry(entry: Any, where: str, path: Path) -> PromptEntry:
     label = entry.get('label', '')
     if not isinstance(label, str):
         raise InputError(f'{where}: label is {_shown(label)}; give a text, in quotes if need be')
-    if len(label) > _MAX_LABEL:
-        raise InputError(f'{where}: label has {len(label)} characters; give at most {_MAX_LABEL}')
+    try:
+        check_text(label, 'label')
+    except PromptError as error:
+        raise InputError(f'{where}: {error}') from error
     prompt, mask = None, None
     if 'remove' in entry:
         _check_remove(entry, where)

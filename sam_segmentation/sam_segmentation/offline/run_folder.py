@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from sam_segmentation.core.checkpoints import write_atomically
+from sam_segmentation.core.files import FileError, read_file
 from sam_segmentation.offline.coco_file import COCO_FILE
 from sam_segmentation.offline.composing import MASKS, OBJECTS, OVERLAY
 from sam_segmentation.offline.errors import OutputError
 from sam_segmentation.offline.frame_source import FrameSource
 
 WORK, _ABOUT, _LOCK = 'work', 'run.json', 'lock'
+_MAX_ABOUT_BYTES = 2**20
 
 
 @contextmanager
@@ -73,9 +75,9 @@ def _claim(path: Path, file: Path, about: Mapping[str, Any]) -> None:
         write_atomically(file, json.dumps(about, indent=2) + '\n')
         return
     try:
-        known = json.loads(file.read_text())
+        known = json.loads(read_file(file, max_bytes=_MAX_ABOUT_BYTES))
         other = [key for key in about if known[key] != about[key]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (FileError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise OutputError(f'{file} is damaged; begin anew by --force') from error
     if other:
         names = ', '.join(other)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
+import os
 import pickle
 import zipfile
 
 import numpy as np
 import pytest
 
+from sam_segmentation.offline import archive
 from sam_segmentation.offline.archive import load_archive, save_archive
 
 CONTENT = {
@@ -92,3 +94,18 @@ def test_what_is_damaged_or_evil_is_refused(tmp_path):
         write()
         with pytest.raises(ValueError):  # noqa: PT011  (whatever it says)
             pytest.fail(f'{name}: {load_archive(path)}')
+
+
+def test_an_archive_that_unpacks_to_more_than_any_snapshot_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / 'a.npz'
+    save_archive(path, {'mask': np.zeros((1000, 1000), bool)})
+    assert path.stat().st_size < 10_000
+    monkeypatch.setattr(archive, 'MAX_UNPACKED_BYTES', 100_000)
+    with pytest.raises(ValueError, match='more than any snapshot'):
+        load_archive(path)
+
+
+def test_an_archive_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'a.npz')
+    with pytest.raises(ValueError, match='is a pipe'):
+        load_archive(tmp_path / 'a.npz')

@@ -4,6 +4,8 @@
 import os
 import sqlite3
 import struct
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -157,7 +159,7 @@ def test_a_bag_that_claims_more_messages_than_any_video_has_is_refused(claimed, 
 
 
 METADATA = {
-    'deep': '[' * 5_000,
+    'deep': '[' * 400,
     'laughs': 'a: &a0 [x]\n'
     + ''.join(f'a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n' for i in range(1, 60)),
     'climbing': 'rosbag2_bagfile_information: {version: 5, relative_file_paths: [../../x]}',
@@ -221,6 +223,7 @@ PROMPTS = {
     'deep': 'prompts: ' + '[' * 100_000,
     'deep keys': '? ' * 5_000,
     'itself': 'prompts: &a [*a]',
+    'control': 'prompts: [{frame: 0, object: 1, box: [0, 0, 5, 5], label: "a\\n\\e[2Jb"}]',
     'label': 'prompts: [{frame: 0, object: 1, box: [0, 0, 5, 5], label: ' + 'x' * 257 + '}]',
 }
 
@@ -231,3 +234,54 @@ def test_prompts_made_to_harm_are_refused(name, tmp_path):
     path.write_text(PROMPTS[name])
     with pytest.raises(InputError):
         read_prompt_file(path)
+
+
+# Run apart, since what it looks for would end the process or take its memory.
+FUZZ = """
+import random, sys
+from pathlib import Path
+from sam_segmentation.core.errors import SamError
+from sam_segmentation.offline.inputs import open_input
+draw = random.Random(5)
+refused = 0
+for number in range(int(sys.argv[1])):
+    seed = Path(sys.argv[2 + number % (len(sys.argv) - 2)])
+    data = bytearray(seed.read_bytes())
+    for _ in range(draw.choice((1, 3, 10))):
+        place = min(int(draw.expovariate(0.004)), len(data) - 1)
+        place = draw.choice((place, len(data) - 1 - place, draw.randrange(len(data))))
+        action = draw.randrange(3)
+        if action == 0:
+            data[place] = draw.choice((0, 255, 127, draw.randrange(256)))
+        elif action == 1:
+            del data[place:place + draw.choice((1, 8, 100))]
+        else:
+            data[place:place] = data[place:place + 8]
+    path = seed.with_name(f'fuzzed{seed.suffix}')
+    path.write_bytes(data)
+    try:
+        for frame in open_input(path).frames():
+            frame.read()
+    except SamError:
+        refused += 1
+print(refused)
+"""
+
+
+def test_no_damaged_recording_ends_the_process_or_raises_anything_else(tmp_path):
+    few = images(3)
+    seeds = [
+        *write_bag(tmp_path / 'a', {'/image': ('png', few)}).glob('*.mcap'),
+        *write_bag(tmp_path / 'b', {'/image': ('png', few)}, storage='sqlite3').glob('*.db3'),
+        write_video(tmp_path / 'a.mp4', few),
+        write_video(tmp_path / 'a.avi', few, codec='MJPG'),
+    ]
+    done = subprocess.run(
+        [sys.executable, '-c', FUZZ, '160', *map(str, seeds)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, 'OPENCV_FFMPEG_LOGLEVEL': '-8'},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout) > 20
