@@ -18,14 +18,15 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from vision_msgs.msg import Point2D
 
-from sam_grasping.core.camera_model import CameraModel
 from sam_grasping.core.transform import Floats
 from sam_grasping.ros.compressed_depth import depth_from_compressed
-from sam_grasping.ros.conversions import camera_from_msg, matrix_from_msg
+from sam_grasping.ros.conversions import matrix_from_msg
 from sam_interfaces.msg import GraspArray, ObjectMask, ObjectMaskArray, Prompt
 from sam_interfaces.srv import PlanGrasps, SegmentEverything, SegmentRequest, Track
+from sam_segmentation.core.camera_model import CameraModel
 from sam_segmentation.ros.conversions import (
     box_to_msg,
+    camera_from_msg,
     compressed_to_rgb,
     stamp_to_ns,
 )
@@ -159,9 +160,12 @@ class DemoClient:
             lambda: self._camera_info and stamp_ns in self._depths,
             'depth of the frame, and camera_info, under /camera/aligned_depth_to_color',
         )
-        return depth_from_compressed(self._depths[stamp_ns]), camera_from_msg(
-            self._camera_info[-1]
+        depth_m = depth_from_compressed(self._depths[stamp_ns])
+        height, width = depth_m.shape
+        camera = camera_from_msg(
+            self._camera_info[-1], (width, height), rectified='false', topic=''
         )
+        return depth_m, camera
 
     def tf_camera(self, shot: Shot, frame: str) -> Floats:
         """Return the transform (4, 4) from a frame to the camera's, when it took the frame."""

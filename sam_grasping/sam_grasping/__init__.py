@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From mask and depth to grasps; no ROS below this name but in `ros`."""
 
-from sam_grasping.core.camera_model import CameraModel
 from sam_grasping.core.errors import GraspingError
 from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.gripper import Gripper
@@ -13,6 +12,7 @@ from sam_grasping.core.planner import Planner
 from sam_grasping.core.planner_options import PlannerOptions
 from sam_grasping.core.registry import load_planner, planner_names
 from sam_grasping.core.view import View
+from sam_segmentation.core.camera_model import CameraModel
 
 __all__ = [
     'CameraModel',

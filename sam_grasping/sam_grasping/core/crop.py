@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sam_grasping.core.camera_model import CameraModel
 from sam_grasping.core.depth_edges import Mask
 from sam_grasping.core.transform import Floats
 from sam_grasping.core.view import View
+from sam_segmentation.core.camera_model import CameraModel
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

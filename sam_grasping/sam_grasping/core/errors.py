@@ -8,10 +8,6 @@ class GraspingError(SamError):
     """Base of all errors of grasping."""
 
 
-class CameraModelError(GraspingError, ValueError):
-    """A calibration that cannot be used."""
-
-
 class DepthError(GraspingError, ValueError):
     """A depth image that cannot be used, or that shows nothing where it is needed."""
 

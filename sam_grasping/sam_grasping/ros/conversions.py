@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion, Transform, Vector3
 from scipy.spatial.transform import Rotation
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from sensor_msgs.msg import Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from sam_grasping.core.camera_model import CameraModel
 from sam_grasping.core.depth import ENCODINGS, depth_to_metres
 from sam_grasping.core.errors import DepthError
 from sam_grasping.core.grasp import Grasp
@@ -41,19 +40,6 @@ def check_depth(msg: Image) -> tuple[int, int]:
     except ImageError as error:
         raise DepthError(f'the depth image cannot be used: {error}') from error
     return msg.width, msg.height
-
-
-def camera_from_msg(msg: CameraInfo) -> CameraModel:
-    """Return a camera; raises CameraModelError if its calibration cannot be used."""
-    return CameraModel(
-        fx=float(msg.k[0]),
-        fy=float(msg.k[4]),
-        cx=float(msg.k[2]),
-        cy=float(msg.k[5]),
-        size_wh=(msg.width, msg.height),
-        distortion_model=msg.distortion_model,
-        distortion=tuple(msg.d),
-    )
 
 
 def mask_of_object(label_image: Image, object_id: int) -> npt.NDArray[np.bool_]:

@@ -22,7 +22,7 @@ from sam_grasping.ros.stamped_ring import StampedRing
 from sam_segmentation.ros.conversions import stamp_to_ns
 from sam_segmentation.ros.topic_input import TopicInput
 
-TRANSPORTS = ('raw', 'compressedDepth')
+TRANSPORTS = ('raw', 'compressed', 'compressedDepth')
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class DepthInput(TopicInput):
     ----------
     node : Node
     transport : str
-        'raw' or 'compressedDepth'.
+        'raw', 'compressed' or 'compressedDepth'.
     capacity : int
         How many images are kept.
     on_frame : callable
@@ -88,7 +88,7 @@ class DepthInput(TopicInput):
         self, node: Node, *, transport: str, capacity: int, on_frame: Callable[[], None]
     ) -> None:
         if transport not in TRANSPORTS:
-            raise DepthError(f'depth_transport is {transport!r}; use {" or ".join(TRANSPORTS)}')
+            raise DepthError(f'depth_transport is {transport!r}; use {", ".join(TRANSPORTS)}')
         self.ring = StampedRing[DepthFrame](capacity)
         self.encoding = ''
         self.size_wh = (0, 0)
@@ -97,9 +97,7 @@ class DepthInput(TopicInput):
         if transport == 'raw':
             super().__init__(node, Image, '~/depth', self._keep_raw)
         else:
-            super().__init__(
-                node, CompressedImage, '~/depth/compressedDepth', self._keep_compressed
-            )
+            super().__init__(node, CompressedImage, f'~/depth/{transport}', self._keep_compressed)
 
     def close(self) -> None:
         """End the subscription and forget the images; nobody waits for one any longer."""

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from sam_grasping.core.errors import CameraModelError
 from sam_grasping.ros.camera_info_input import CameraInfoInput
 from sam_grasping.ros.continuous import Continuous
-from sam_grasping.ros.conversions import camera_from_msg
 from sam_grasping.ros.depth_input import DepthInput
 from sam_grasping.ros.objects_input import ObjectsInput
 from sam_grasping.ros.plan_service import Active
+from sam_segmentation.core.errors import CameraModelError
 from sam_segmentation.core.frame_ring import NANOSECONDS
 from sam_segmentation.ros.status_publisher import Report, mean_ms
 from sam_segmentation.ros.topic_input import TopicInput
@@ -71,16 +70,13 @@ def _silent(source: TopicInput, what: str, remedy: str) -> Verdict | None:
 
 
 def _uncalibrated(info: CameraInfoInput, depth: DepthInput) -> Verdict | None:
-    try:
-        camera = camera_from_msg(info.newest())
-    except CameraModelError as error:
-        return ERROR, str(error)
-    if depth.size_wh == camera.size_wh or not len(depth.ring):
+    if not len(depth.ring):
         return None
-    return ERROR, (
-        f'the depth images on {depth.topic} are {_size(depth.size_wh)} px, the camera_info on '
-        f'{info.topic} is for {_size(camera.size_wh)}; remap both to the same camera'
-    )
+    try:
+        info.camera(depth.size_wh, depth.topic)
+    except CameraModelError as error:
+        return ERROR, f'{info.topic} does not fit {depth.topic}: {error}'
+    return None
 
 
 def _apart(depth: DepthInput, objects: ObjectsInput, tolerance_ns: int) -> Verdict | None:
@@ -143,6 +139,7 @@ def facts(health: Health) -> dict[str, object]:
         'depth images with an odd stamp': active.depth.ring.order.skipped,
         'camera_info topic': info.topic,
         'camera_info publishers': info.publishers,
+        'calibration in use': _in_use(info, active.depth),
         'objects topic': active.objects.topic,
         'objects publishers': active.objects.publishers,
         'objects tracked': len(seen.msg.objects) if seen else 0,
@@ -150,6 +147,13 @@ def facts(health: Health) -> dict[str, object]:
     }
     rejections = last.rejections if last else {}
     return values | {f'rejected: {cause}': count for cause, count in rejections.items()}
+
+
+def _in_use(info: CameraInfoInput, depth: DepthInput) -> str:
+    try:
+        return info.in_use(depth.topic)
+    except CameraModelError:
+        return 'none'
 
 
 def _size(size_wh: tuple[int, int]) -> str:

@@ -19,6 +19,7 @@ from sam_grasping.ros.plan_service import Active, PlanService
 from sam_grasping.ros.planning import Planning
 from sam_grasping.ros.publishing import Publishing
 from sam_grasping.ros.targets import Targets
+from sam_segmentation.core.camera_model import CameraModel
 from sam_segmentation.core.worker import Worker
 from sam_segmentation.ros.answering import Answering
 from sam_segmentation.ros.frames import Frames
@@ -60,7 +61,7 @@ class GraspNode(ManagedNode):
         self._frames = Frames(self)
         self._publishing = Publishing(self)
         self._worker = Worker(value(self, 'max_pending_requests'), self._on_stream_error)
-        self._planning = Planning(self, planner, self._frames, self._newest_camera_info)
+        self._planning = Planning(self, planner, self._frames, self._camera)
         self.get_logger().info(f'the {value(self, "planner")} planner is ready')
 
     def activate(self) -> None:
@@ -117,10 +118,10 @@ class GraspNode(ManagedNode):
             raise self.not_active()
         return self._active
 
-    def _newest_camera_info(self) -> object:
-        if self._camera_info is None:
+    def _camera(self, size_wh: tuple[int, int]) -> CameraModel:
+        if self._camera_info is None or self._active is None:
             raise self.not_active()
-        return self._camera_info.newest()
+        return self._camera_info.camera(size_wh, self._active.depth.topic)
 
     def _health(self) -> Health:
         return Health(

@@ -14,7 +14,12 @@ from sam_grasping.core.planner_options import RANGES, PlannerOptions
 from sam_grasping.core.registry import DEFAULT_PLANNER, planner_names
 from sam_grasping.core.transform import Floats
 from sam_segmentation.ros.answering import REQUEST_TIMEOUT
-from sam_segmentation.ros.parameter import APPLIED_AT_CONFIGURE, Parameter, value
+from sam_segmentation.ros.parameter import (
+    APPLIED_AT_CONFIGURE,
+    RECTIFIED_PARAMETER,
+    Parameter,
+    value,
+)
 
 MEASURE_M = (0.001, 1.0)
 
@@ -112,9 +117,10 @@ PARAMETERS = (
     Parameter(
         'depth_transport',
         'raw',
-        'raw (~/depth) or compressedDepth (~/depth/compressedDepth). Applied when the node is '
-        'activated.',
+        'raw (~/depth), compressed (~/depth/compressed: PNG of 16 bits) or compressedDepth '
+        '(~/depth/compressedDepth: PNG or RVL). Applied when the node is activated.',
     ),
+    RECTIFIED_PARAMETER,
     Parameter(
         'depth_buffer_size',
         60,

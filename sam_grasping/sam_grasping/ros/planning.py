@@ -10,7 +10,6 @@ from time import perf_counter
 
 import numpy as np
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from sam_grasping.core.grasp import Grasp
@@ -20,8 +19,9 @@ from sam_grasping.core.planner import Planner
 from sam_grasping.core.transform import Floats, apply, inverse
 from sam_grasping.core.view import View
 from sam_grasping.ros import parameters
-from sam_grasping.ros.conversions import camera_from_msg, matrix_from_msg
+from sam_grasping.ros.conversions import matrix_from_msg
 from sam_grasping.ros.depth_input import DepthFrame
+from sam_segmentation.core.camera_model import CameraModel
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.ros.frames import Frames
 from sam_segmentation.ros.parameter import value
@@ -61,8 +61,8 @@ class Planning:
     node : Node
     planner : Planner
     frames : Frames
-    camera_info : callable
-        Returns the depth camera's newest CameraInfo; raises SamError if there is none.
+    camera : callable
+        Returns the depth camera for images of a size [px]; raises SamError if it is not known.
 
     Attributes
     ----------
@@ -78,14 +78,14 @@ class Planning:
         node: Node,
         planner: Planner,
         frames: Frames,
-        camera_info: Callable[[], CameraInfo],
+        camera: Callable[[tuple[int, int]], CameraModel],
     ) -> None:
         self.planner = planner
         self.times_s: deque[float] = deque(maxlen=30)
         self.last: Plan | None = None
         self._node = node
         self._frames = frames
-        self._camera_info = camera_info
+        self._camera = camera
 
     def plan(
         self,
@@ -114,10 +114,12 @@ class Planning:
             to plan with.
 
         """
-        camera = camera_from_msg(self._camera_info())
         # Before TF is waited for: what is wrong with these is known at once.
         found = masks()
-        view = View(depth_m=depth.depth_m, mask=found[0].mask, camera=camera)
+        depth_m = depth.depth_m
+        height, width = depth_m.shape
+        camera = self._camera((width, height))
+        view = View(depth_m=depth_m, mask=found[0].mask, camera=camera)
         header = Header(stamp=depth.header.stamp, frame_id=depth.header.frame_id)
         tf = None
         target = value(self._node, 'target_frame')

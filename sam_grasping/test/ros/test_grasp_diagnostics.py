@@ -104,7 +104,11 @@ def test_an_encoding_that_is_none_of_depth(camera):
     ('fields', 'words'),
     [
         ({'k': [0.0] * 9}, 'focal length'),
-        ({'width': 640, 'height': 480}, 'are 320 x 240 px, the camera_info on /sam_grasping/cam'),
+        (
+            {'width': 640, 'height': 400},
+            '/sam_grasping/camera_info does not fit /sam_grasping/depth: the image is 320x240 px, '
+            'but its camera_info says 640x400',
+        ),
     ],
 )
 def test_a_calibration_that_cannot_be_used(camera, fields, words):

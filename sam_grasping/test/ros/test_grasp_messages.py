@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rvl_encoder import encode_rvl
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
-from tabletop_camera import BALL, BOX, DEPTH_M, IDS, camera_info, depth_image, objects_message
+from tabletop_camera import BALL, BOX, DEPTH_M, IDS, depth_image, objects_message
 from visualization_msgs.msg import Marker
 
 from sam_grasping import Grasp, Gripper
-from sam_grasping.core.errors import CameraModelError, DepthError, TargetError
+from sam_grasping.core.errors import DepthError, TargetError
 from sam_grasping.ros import conversions as convert
-from sam_grasping.ros.compressed_depth import depth_from_compressed
+from sam_grasping.ros.compressed_depth import check_compressed_depth, depth_from_compressed
 from sam_grasping.ros.markers import markers_to_msg
 from sam_grasping.ros.moveit import to_moveit
 from sam_grasping.ros.objects_input import Objects
@@ -103,7 +104,13 @@ def test_compressed_float_depth_is_scaled_back_as_image_transport_scales_it():
     ('msg', 'words'),
     [
         (CompressedImage(format='rgb8; jpeg compressed bgr8', data=bytes(99)), 'no depth image'),
-        (CompressedImage(format='16UC1; compressedDepth rvl', data=bytes(99)), 'holds no PNG'),
+        (CompressedImage(format='16UC1; jpeg compressed ', data=b'\xff\xd8\xff'), 'holds no PNG'),
+        (CompressedImage(format='32FC1; png compressed ', data=bytes(99)), 'no depth image'),
+        (CompressedImage(format='rgb8; png compressed bgr8', data=bytes(99)), 'no depth image'),
+        (CompressedImage(format='jpeg', data=bytes(99)), 'no depth image'),
+        (CompressedImage(format='16UC1; compressedDepth rvl', data=bytes(99)), '0 x 0 px'),
+        (CompressedImage(format='16UC1; compressedDepth rvl', data=bytes(15)), 'cut off'),
+        (CompressedImage(format='16UC1; compressedDepth png', data=bytes(99)), 'holds no PNG'),
         (CompressedImage(format='16UC1; compressedDepth png', data=b''), 'holds no PNG'),
         (compressed(np.zeros((4, 4, 3), np.uint8)), 'one channel of 16 bits'),
         (compressed(np.zeros((4, 4), np.uint16), encoding='mono8'), 'no depth image'),
@@ -113,6 +120,43 @@ def test_compressed_float_depth_is_scaled_back_as_image_transport_scales_it():
 def test_what_is_no_compressed_depth_is_refused(msg, words):
     with pytest.raises(DepthError, match=words):
         depth_from_compressed(msg)
+
+
+def rvl(pixels, *, encoding='16UC1', header=(0, 0.0, 0.0), size_wh=None):
+    width, height = size_wh or pixels.shape[::-1]
+    start = struct.pack('<iffii', *header, width, height)
+    form = f'{encoding}; compressedDepth rvl'
+    return CompressedImage(format=form, data=start + encode_rvl(pixels))
+
+
+def test_depth_in_rvl_is_the_same_depth():
+    millimetres = np.rint(1000 * np.nan_to_num(DEPTH_M[::4, ::4])).astype(np.uint16)
+    found = depth_from_compressed(rvl(millimetres))
+    np.testing.assert_allclose(found, DEPTH_M[::4, ::4], atol=0.00051)
+    assert check_compressed_depth(rvl(millimetres)) == (80, 60)
+    a, b = 10100.0, -1009.0
+    quantized = np.nan_to_num(np.rint(a / DEPTH_M[::4, ::4] + b)).astype(np.uint16)
+    found = depth_from_compressed(rvl(quantized, encoding='32FC1', header=(0, a, b)))
+    np.testing.assert_allclose(found, DEPTH_M[::4, ::4], rtol=0.001)
+
+
+def test_rvl_of_a_size_that_no_sensor_has_is_refused_before_memory_is_taken():
+    with pytest.raises(DepthError, match='2000000000 x 2000000000 px'):
+        check_compressed_depth(rvl(np.ones((2, 2), np.uint16), size_wh=(2 * 10**9, 2 * 10**9)))
+
+
+@pytest.mark.parametrize(
+    'form', ['16UC1; png compressed ', 'mono16; png compressed mono16', 'png']
+)
+def test_depth_as_a_png_of_16_bits_is_the_same_depth(form):
+    millimetres = np.rint(1000 * np.nan_to_num(DEPTH_M)).astype(np.uint16)
+    data = cv2.imencode('.png', millimetres)[1].tobytes()
+    msg = CompressedImage(format=form, data=data)
+    np.testing.assert_allclose(depth_from_compressed(msg), DEPTH_M, atol=0.00051)
+    assert check_compressed_depth(msg) == (320, 240)
+    eight_bits = cv2.imencode('.png', (millimetres // 256).astype(np.uint8))[1].tobytes()
+    with pytest.raises(DepthError, match='one channel of 16 bits'):
+        depth_from_compressed(CompressedImage(format=form, data=eight_bits))
 
 
 def test_a_png_cut_off_is_refused():
@@ -133,12 +177,6 @@ def test_any_bytes_as_compressed_depth_give_depth_or_an_error(data, encoding):
 
 
 # Cameras, masks, objects
-
-
-def test_a_camera_without_a_focal_length_is_refused():
-    with pytest.raises(CameraModelError, match='focal'):
-        convert.camera_from_msg(camera_info(k=[0.0] * 9))
-    assert convert.camera_from_msg(camera_info()).size_wh == (320, 240)
 
 
 def test_an_object_is_where_the_label_image_has_its_number():

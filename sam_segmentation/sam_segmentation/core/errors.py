@@ -19,6 +19,10 @@ class PromptError(SamError, ValueError):
     """A prompt that means nothing, or nothing in the image that it is for."""
 
 
+class CameraModelError(SamError, ValueError):
+    """A calibration that cannot be used."""
+
+
 class UnknownModelError(SamError, ValueError):
     """A model name that nothing is registered under."""
 

@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from builtin_interfaces.msg import Time
 from cv_bridge import CvBridge, CvBridgeError
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import BoundingBox2D, Detection2D, ObjectHypothesisWithPose
 
 from sam_interfaces.msg import ObjectMask
 from sam_interfaces.msg import Prompt as PromptMsg
+from sam_segmentation.core.calibration import calibration_in_use, camera_of, is_rectified
+from sam_segmentation.core.camera_model import CameraModel
 from sam_segmentation.core.decoding import (
     NOT_BY_CV_BRIDGE,
     check_colour_format,
@@ -60,6 +62,40 @@ def compressed_to_rgb(msg: CompressedImage) -> npt.NDArray[np.uint8]:
     return decode_image(
         bytes(msg.data), f'the compressed image ({msg.format[:80]!r}, {size} bytes)'
     )
+
+
+def camera_from_msg(
+    msg: CameraInfo, size_wh: tuple[int, int], *, rectified: str | bool, topic: str
+) -> CameraModel:
+    """Return the camera of an image.
+
+    Parameters
+    ----------
+    msg : CameraInfo
+    size_wh : (int, int)
+        Of the image [px].
+    rectified : str or bool
+        The parameter of that name: auto, true or false.
+    topic : str
+        Of the image, after remapping.
+
+    Raises
+    ------
+    CameraModelError
+        If the calibration cannot be used, or is not that of an image of this size.
+
+    """
+    return camera_of(msg, size_wh, rectified=is_rectified(msg, _word(rectified), topic))
+
+
+def calibration_from_msg(msg: CameraInfo, *, rectified: str | bool, topic: str) -> str:
+    """Return in words what `camera_from_msg` makes use of; raises CameraModelError."""
+    return calibration_in_use(msg, rectified=is_rectified(msg, _word(rectified), topic))
+
+
+def _word(rectified: str | bool) -> str:
+    # On a command line, ROS takes true and false for no words.
+    return str(rectified).lower() if isinstance(rectified, bool) else rectified
 
 
 def stamp_to_ns(stamp: Time) -> int:

@@ -103,6 +103,8 @@ def facts(health: Health) -> dict[str, object]:
         }
     if prompts := health.prompts:
         values['detections left out'] = prompts.left_out
+        if prompts.calibration:
+            values['calibration in use'] = prompts.calibration
     if stream := health.stream:
         values |= {
             'subscribers': stream.subscribers,

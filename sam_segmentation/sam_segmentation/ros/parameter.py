@@ -31,6 +31,8 @@ class Parameter:
     read_only : bool
     array_of : type or None
         float or int, for an array that is empty by default, whose type ROS could not tell.
+    any_type : bool
+        Whether ROS takes a value of any type: on a command line, true is no word.
     """
 
     name: str
@@ -39,10 +41,13 @@ class Parameter:
     span: tuple[float, float] | None = None
     read_only: bool = False
     array_of: type | None = None
+    any_type: bool = False
 
     def descriptor(self) -> ParameterDescriptor:
         """Return what ROS is told about it."""
-        descriptor = ParameterDescriptor(description=self.description, read_only=self.read_only)
+        descriptor = ParameterDescriptor(
+            description=self.description, read_only=self.read_only, dynamic_typing=self.any_type
+        )
         if self.span and isinstance(self.default, float):
             low, high = map(float, self.span)
             descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
@@ -61,6 +66,15 @@ def declare(node: Node, parameters: Iterable[Parameter]) -> None:
         elif isinstance(default, tuple):
             default = list(default)
         node.declare_parameter(parameter.name, default, parameter.descriptor())
+
+
+RECTIFIED_PARAMETER = Parameter(
+    'rectified',
+    'auto',
+    'Whether the images that camera_info belongs to are rectified: true (P of it holds), false '
+    "(K and D hold), or auto (true if the last part of the images' topic has the word rect).",
+    any_type=True,
+)
 
 
 def value(node: Node, name: str) -> Any:

@@ -13,7 +13,12 @@ from sam_segmentation.core.segmenter import (
 )
 from sam_segmentation.core.tracker_options import MAX_OBJECTS, TrackerOptions
 from sam_segmentation.ros.answering import REQUEST_TIMEOUT
-from sam_segmentation.ros.parameter import APPLIED_AT_CONFIGURE, Parameter, value
+from sam_segmentation.ros.parameter import (
+    APPLIED_AT_CONFIGURE,
+    RECTIFIED_PARAMETER,
+    Parameter,
+    value,
+)
 
 PARAMETERS = (
     Parameter(
@@ -37,6 +42,7 @@ PARAMETERS = (
         'raw',
         f'raw (~/image) or compressed (~/image/compressed). {APPLIED_AT_CONFIGURE}',
     ),
+    RECTIFIED_PARAMETER,
     Parameter(
         'autostart',
         True,

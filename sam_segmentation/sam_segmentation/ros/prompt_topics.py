@@ -10,6 +10,7 @@ from math import inf, isfinite
 from threading import Lock
 from typing import Any
 
+import numpy as np
 from geometry_msgs.msg import Point, PointStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -18,16 +19,21 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, ObjectHypothesisWithPose
 
-from sam_segmentation.core.camera import moved, project
 from sam_segmentation.core.engine import Engine
-from sam_segmentation.core.errors import PromptError, SamError
+from sam_segmentation.core.errors import CameraModelError, PromptError, SamError
 from sam_segmentation.core.frame_ring import FrameRing
 from sam_segmentation.core.prompt import FOREGROUND, Prompt
+from sam_segmentation.core.rigid import moved
 from sam_segmentation.core.steps import Steps
 from sam_segmentation.core.tracking_detections import detect
 from sam_segmentation.core.tracking_requests import NewObject, add
 from sam_segmentation.core.tracking_session import View
-from sam_segmentation.ros.conversions import box_from_msg, stamp_to_ns
+from sam_segmentation.ros.conversions import (
+    box_from_msg,
+    calibration_from_msg,
+    camera_from_msg,
+    stamp_to_ns,
+)
 from sam_segmentation.ros.frames import FrameError, Frames
 from sam_segmentation.ros.parameter import value
 from sam_segmentation.ros.topic_input import TopicInput
@@ -139,17 +145,40 @@ class PromptTopics:
                 'a point in metres was clicked, but no camera_info has arrived; remap '
                 "~/camera_info to the camera's"
             )
+        _, ring = self._active()
+        image = ring.current or ring.newest()
         point = (msg.point.x, msg.point.y, msg.point.z)
-        camera = info.header.frame_id
-        if msg.header.frame_id != camera:
-            _, ring = self._active()
+        frame_id = info.header.frame_id
+        if msg.header.frame_id != frame_id:
             # The point stands still in its own frame, whenever it was clicked.
-            newest = ring.current or ring.newest()
-            source = Header(frame_id=msg.header.frame_id, stamp=newest.header.stamp)
-            tf = self._frames.lookup(camera, source)
+            source = Header(frame_id=msg.header.frame_id, stamp=image.header.stamp)
+            tf = self._frames.lookup(frame_id, source)
             t, q = tf.translation, tf.rotation
             point = moved(point, (t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
-        return project(point, info.k, info.d, distortion_model=info.distortion_model)
+        height, width = image.image_rgb.shape[:2]
+        camera = camera_from_msg(info, (width, height), **self._how_rectified())
+        x, y = map(float, camera.project(np.array(point)))
+        if not (isfinite(x) and isfinite(y)):
+            raise PromptError(
+                f'point {point} is not in front of the camera, within what its lens shows; its z '
+                f'in {frame_id!r} must be above 0'
+            )
+        return x, y
+
+    @property
+    def calibration(self) -> str:
+        """Which part of camera_info is made use of; empty: none has arrived."""
+        if self._camera_info is None:
+            return ''
+        try:
+            return calibration_from_msg(self._camera_info, **self._how_rectified())
+        except CameraModelError as error:
+            return str(error)
+
+    def _how_rectified(self) -> dict[str, Any]:
+        name = '~/image' if value(self._node, 'image_transport') == 'raw' else '~/image/compressed'
+        topic = self._node.resolve_topic_name(name)
+        return {'rectified': value(self._node, 'rectified'), 'topic': topic}
 
     def _add_at(self, pixel: Callable[[], tuple[float, float]]) -> None:
         """Track what is at a pixel of the newest frame."""

@@ -9,7 +9,6 @@ import pytest
 from toy_tracker import ToyTracker
 
 from sam_segmentation.core import bounds
-from sam_segmentation.core.camera import project
 from sam_segmentation.core.embedding_cache import EmbeddingCache
 from sam_segmentation.core.engine import CancelledError, Engine
 from sam_segmentation.core.errors import DeviceError, MissingFrameError, PromptError, TooLargeError
@@ -286,33 +285,3 @@ def test_a_frame_is_decoded_once():
     lazy = Frame(1, None, lambda: calls.append(1) or IMAGE)
     assert lazy.image_rgb is lazy.image_rgb
     assert calls == [1]
-
-
-K = [500.0, 0.0, 320.0, 0.0, 400.0, 240.0, 0.0, 0.0, 1.0]
-
-
-def test_a_point_is_projected_through_the_pinhole():
-    assert project((0.2, -0.1, 2.0), K) == pytest.approx((370.0, 220.0))
-
-
-def test_distortion_moves_the_pixel_as_the_model_says():
-    x, y, k1 = 0.1, -0.05, 0.2
-    scale = 1 + k1 * (x * x + y * y)
-    expected = (320 + 500 * x * scale, 240 + 400 * y * scale)
-    pixel = project((0.2, -0.1, 2.0), K, [k1, 0, 0, 0, 0], distortion_model='plumb_bob')
-    assert pixel == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ('point', 'matrix', 'distortion', 'model', 'reason'),
-    [
-        ((0, 0, 0), K, (), '', 'in front'),
-        ((0, 0, -1), K, (), '', 'in front'),
-        ((float('nan'), 0, 1), K, (), '', 'in front'),
-        ((0, 0, 1), [0.0] * 9, (), '', 'focal lengths 0, 0'),
-        ((0, 0, 1), K, (0.1,) * 4, 'equidistant', "'equidistant'"),
-    ],
-)
-def test_what_cannot_be_projected_is_refused(point, matrix, distortion, model, reason):
-    with pytest.raises(PromptError, match=reason):
-        project(point, matrix, distortion, distortion_model=model)

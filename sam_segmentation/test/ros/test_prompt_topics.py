@@ -92,7 +92,9 @@ def test_every_click_adds_an_object_on_the_newest_image(tracking):
 @pytest.fixture
 def optical(tracking):
     """A publisher of camera_info, and its message."""
-    info = CameraInfo(k=[100.0, 0.0, 32.0, 0.0, 100.0, 22.0, 0.0, 0.0, 1.0])
+    height, width = PICTURE.shape[:2]
+    k = [100.0, 0.0, 32.0, 0.0, 100.0, 22.0, 0.0, 0.0, 1.0]
+    info = CameraInfo(k=k, width=width, height=height)
     info.header.frame_id = 'optical'
     publisher = tracking.ros.node.create_publisher(CameraInfo, '/sam/camera_info', 5)
     return lambda: publisher.publish(info)

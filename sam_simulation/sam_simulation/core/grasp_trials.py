@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sam_grasping.core.camera_model import CameraModel
 from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.gripper import Gripper
 from sam_grasping.core.view import View
+from sam_segmentation.core.camera_model import CameraModel
 from sam_simulation.core.camera import random_view
 from sam_simulation.core.judge import Judge
 from sam_simulation.core.renderer import Renderer

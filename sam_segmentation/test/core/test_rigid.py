@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from sam_segmentation.core.camera import moved
+from sam_segmentation.core.rigid import moved
 
 PLACES = st.tuples(*[st.floats(-5, 5)] * 3)
 
