@@ -185,7 +185,7 @@ def run(settings: Settings, bar: Bar) -> Summary:
     if skipped:
         shown = ', '.join(map(str, skipped[:_MAX_SHOWN]))
         more = ', ...' if len(skipped) > _MAX_SHOWN else ''
-        notes.append(f'{len(skipped)} damaged frames were skipped: {shown}{more}')
+        notes.append(f'{len(skipped)} damaged frame(s) were skipped: {shown}{more}')
     return Summary(source.count, tracked, reused, states, labels, '; '.join(notes))
 
 

@@ -352,7 +352,7 @@ def spoil(folder, tmp_path, *indices):
 def test_damaged_frames_are_skipped_and_named(folder, tmp_path):
     spoilt = spoil(folder, tmp_path, 7, 20)
     summary = track(spoilt, tmp_path / 'out', {**RED_AT_0, 'frame': 12}, overlay=True)
-    assert summary.note == '2 damaged frames were skipped: 7, 20'
+    assert summary.note == '2 damaged frame(s) were skipped: 7, 20'
     listing = json.loads((tmp_path / 'out' / 'objects.json').read_text())['frames']
     assert [one['frame'] for one in listing if one['skipped']] == [7, 20]
     assert [one['frame'] for one in listing if not one['objects']] == [7, 20]
