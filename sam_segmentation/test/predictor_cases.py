@@ -9,7 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sam_segmentation import Embedding, Prompt, ScoredMask, Segmenter
+from sam_segmentation import (
+    Embedding,
+    EverythingOptions,
+    Prompt,
+    ScoredMask,
+    Segmenter,
+    TrackerOptions,
+)
+from sam_segmentation.core import bounds
+from sam_segmentation.core.errors import TooLargeError
+from sam_segmentation.core.steps import Pace
 
 SIZES_WH = ((640, 480), (1280, 720), (333, 517))
 TOLERANCE = 1e-4
@@ -138,3 +148,53 @@ class EqualsTheOfficialPredictor:
             together = segmenter.segment(embeddings[index], prompt)[0].logits
             assert np.abs(together - alone[index]).max() <= TOLERANCE
         assert np.abs(alone[0] - alone[1]).max() > 100 * TOLERANCE
+
+    def test_everything_bears_other_work_between_its_parts(self, segmenter, monkeypatch):
+        monkeypatch.setattr(Pace, 'PART_S', 0.0)
+        # Random weights give masks all over the image; only without NMS several of them live.
+        make = segmenter._generator
+
+        def without_nms(*arguments):
+            generator = make(*arguments)
+            generator.box_nms_thresh = 1.0
+            return generator
+
+        monkeypatch.setattr(segmenter, '_generator', without_nms)
+        options = EverythingOptions(
+            points_per_side=5, pred_iou_thresh=0.0, stability_score_thresh=0.3
+        )
+        prompt = Prompt(box_xyxy=(40, 30, 150, 100))
+        image, other = (textured_image((200, 160), seed) for seed in range(2))
+        embedding = segmenter.embed(image)
+        alone = segmenter.segment_everything(embedding, options)
+        answer = segmenter.segment(segmenter.embed(other), prompt)[0]
+        tracker = segmenter.make_tracker(TrackerOptions())
+        tracker.step(other)
+        tracker.add(prompt)
+        steps = segmenter.everything_steps(embedding, options)
+        together = None
+        for part in range(1000):
+            try:
+                next(steps)
+            except StopIteration as end:
+                together = end.value
+                break
+            if part < 5:
+                between = segmenter.segment(segmenter.embed(other), prompt)[0]
+                assert np.array_equal(between.mask, answer.mask)
+                tracker.step(other)
+        assert together is not None
+        assert part > 5
+        assert len(together) == len(alone) > 2
+        for mine, before in zip(together, alone, strict=True):
+            assert np.array_equal(mine.mask, before.mask)
+            assert mine.score == before.score
+
+    @pytest.mark.parametrize('bound', ['MAX_EVERYTHING_BYTES', 'MAX_EVERYTHING_RUNS'])
+    def test_everything_that_would_be_too_large_is_refused(self, segmenter, monkeypatch, bound):
+        monkeypatch.setattr(bounds, bound, 1)
+        options = EverythingOptions(
+            points_per_side=2, pred_iou_thresh=0.0, stability_score_thresh=0.0
+        )
+        with pytest.raises(TooLargeError, match='raise pred_iou_thresh'):
+            segmenter.segment_everything(segmenter.embed(textured_image((64, 48))), options)

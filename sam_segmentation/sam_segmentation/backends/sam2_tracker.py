@@ -28,8 +28,7 @@ from sam_segmentation.backends.sam2_tracker_prompt import (
 )
 from sam_segmentation.backends.sam2_tracker_sighting import filled_logits, sightings, unseen
 from sam_segmentation.backends.torch_device import free_cache, on_device
-from sam_segmentation.backends.torch_segmenter import MAX_POINTS
-from sam_segmentation.core.errors import MissingFrameError, PromptError, SamError
+from sam_segmentation.core.errors import MissingFrameError, SamError
 from sam_segmentation.core.motion import BoxMotion
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.tracked_mask import Sighting
@@ -172,10 +171,6 @@ class Sam2Tracker(Tracker):
         """Answer a prompt on the frame last stepped, and remember it in `memory`."""
         if self._size_wh is None or self._image is None:
             raise MissingFrameError('no frame has come yet; step one, then prompt on it')
-        if len(prompt.points_xy) > MAX_POINTS:
-            raise PromptError(
-                f'{len(prompt.points_xy)} points are given; {self.name} takes {MAX_POINTS} at most'
-            )
         with self._running() as network:
             if self._features is None:
                 self._features = network.features(self._image)

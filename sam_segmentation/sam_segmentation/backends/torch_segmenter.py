@@ -15,15 +15,13 @@ import torch
 from torchvision.ops import batched_nms
 
 from sam_segmentation.backends.torch_device import free_cache, on_device
-from sam_segmentation.core.bounds import MAX_EVERYTHING_RUNS, check_everything
-from sam_segmentation.core.errors import PromptError, SamError, TooLargeError
+from sam_segmentation.core.bounds import check_everything, check_runs
+from sam_segmentation.core.errors import PromptError, SamError
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import Embedding, EverythingOptions, Segmenter
 from sam_segmentation.core.steps import Pace, Steps
 
-# Attention grows with the square of the number of points; no one clicks that often.
-MAX_POINTS = 256
 # How sure a mask prompt is of its pixels: what SAM 2 itself turns a given mask into, and within
 # what SAM v1's decoder answers (SAM 2 clips its own answers to +-32).
 _SURE_LOGIT = 10.0
@@ -85,10 +83,6 @@ class TorchSegmenter(Segmenter):
             return {name: getattr(predictor, name) for name in self._STATE}
 
     def _segment(self, embedding: Embedding, prompt: Prompt, multimask: bool) -> list[ScoredMask]:
-        if len(prompt.points_xy) > MAX_POINTS:
-            raise PromptError(
-                f'{len(prompt.points_xy)} points are given; {self.name} takes {MAX_POINTS} at most'
-            )
         logits = self._low_resolution(prompt)
         has_points = len(prompt.points_xy) > 0
         with self._restored(embedding) as predictor:
@@ -124,7 +118,7 @@ class TorchSegmenter(Segmenter):
                 )
             batches.append(batch)
             runs += sum(len(rle['counts']) for rle in batch['rles'])
-            _check_runs(runs)
+            check_runs(runs)
             yield from pace.pause()
         answered = iter(batches)
         generator._process_batch = lambda *args, **options: next(answered)
@@ -237,15 +231,6 @@ def soft_logits(mask: npt.NDArray[np.bool_], size_wh: tuple[int, int]) -> npt.ND
     """
     covered = cv2.resize(mask.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA)
     return np.asarray((2 * covered - 1) * _SURE_LOGIT, np.float32)
-
-
-def _check_runs(runs: int) -> None:
-    if runs > MAX_EVERYTHING_RUNS:
-        raise TooLargeError(
-            f'the masks found so far have more than {MAX_EVERYTHING_RUNS:,} runs of pixels; raise '
-            'pred_iou_thresh or stability_score_thresh, lower points_per_side, or give a smaller '
-            'image'
-        )
 
 
 def _put(predictor: Any, state: dict[str, Any]) -> None:

@@ -45,6 +45,16 @@ def check_everything(masks: int, size_wh: tuple[int, int]) -> None:
         )
 
 
+def check_runs(runs: int) -> None:
+    """Raise TooLargeError if the masks found so far, run-length encoded, are too many runs."""
+    if runs > MAX_EVERYTHING_RUNS:
+        raise TooLargeError(
+            f'the masks found so far have more than {MAX_EVERYTHING_RUNS:,} runs of pixels; raise '
+            'pred_iou_thresh or stability_score_thresh, lower points_per_side, or give a smaller '
+            'image'
+        )
+
+
 def check_payload(size: int) -> None:
     """Raise TooLargeError if a request alone holds more than all together may [bytes]."""
     if size > MAX_PENDING_BYTES:

@@ -14,6 +14,8 @@ from sam_segmentation.core.errors import PromptError
 
 BACKGROUND, FOREGROUND = 0, 1
 
+# Attention grows with the square of the number of points; no one clicks that often.
+MAX_POINTS = 256
 # What an object is called is sent with every frame.
 MAX_TEXT = 256  # characters
 # Categories of Unicode: control characters, halves of characters, line and paragraph separators.
@@ -30,7 +32,7 @@ class Prompt:
     Parameters
     ----------
     points_xy : array of float64, shape (N, 2)
-        Clicked points [px].
+        Clicked points [px], at most 256.
     labels : array of uint8, shape (N,)
         1 on the object, 0 beside it; one per point.
     box_xyxy : array of float64, shape (4,), or None
@@ -46,8 +48,8 @@ class Prompt:
     Raises
     ------
     PromptError
-        If nothing is given, or a part is of another shape, not finite, or without area, or the
-        text is too long or holds a control character.
+        If nothing is given, or a part is of another shape, not finite, or without area, or there
+        are too many points, or the text is too long or holds a control character.
 
     """
 
@@ -66,6 +68,7 @@ class Prompt:
             raise PromptError(
                 f'points_xy has shape {points.shape}; give one (x, y) pair per point'
             )
+        check_point_count(len(points))
         if not np.isfinite(points).all():
             bad = points[~np.isfinite(points).all(axis=1)][0]
             raise PromptError(f'point {_xy(bad)} is not finite; give pixels of the image')
@@ -129,6 +132,14 @@ class Prompt:
                 f'the mask is {self.mask.shape[1]} x {self.mask.shape[0]} px but the image '
                 f"{width} x {height} px; give a mask of the image's size"
             )
+
+
+def check_point_count(count: int) -> None:
+    """Raise PromptError if a prompt has more points than it may."""
+    if count > MAX_POINTS:
+        raise PromptError(
+            f'the prompt has {count} points; give at most {MAX_POINTS}, or a box or a mask'
+        )
 
 
 def check_text(text: str, name: str) -> None:

@@ -29,7 +29,7 @@ from sam_segmentation.core.decoding import (
 from sam_segmentation.core.errors import ImageError, PromptError
 from sam_segmentation.core.frame_ring import NANOSECONDS
 from sam_segmentation.core.masks import BoxXyxy
-from sam_segmentation.core.prompt import Prompt
+from sam_segmentation.core.prompt import Prompt, check_point_count
 from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.tracked_mask import TrackedMask
 
@@ -105,6 +105,8 @@ def stamp_to_ns(stamp: Time) -> int:
 
 def prompt_from_msg(msg: PromptMsg) -> Prompt:
     """Return a prompt; raises PromptError, or ImageError for its mask."""
+    # Before they are looked at one by one.
+    check_point_count(len(msg.points))
     return Prompt(
         points_xy=[(point.x, point.y) for point in msg.points],
         labels=list(msg.labels),

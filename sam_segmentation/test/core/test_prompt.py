@@ -17,6 +17,7 @@ NAN, INF = float('nan'), float('inf')
         ({'text': '\u2028'}, 'line breaks'),
         ({'points_xy': [], 'labels': []}, 'empty'),
         ({'points_xy': [(1, 2)]}, '1 points but 0 labels'),
+        ({'points_xy': [(1, 2)] * 257, 'labels': [1] * 257}, '257 points; give at most 256'),
         ({'points_xy': [(1, 2)], 'labels': [1, 0]}, '1 points but 2 labels'),
         ({'points_xy': [(1, 2, 3)], 'labels': [1]}, 'shape'),
         ({'points_xy': [(NAN, 2)], 'labels': [1]}, r'\(nan, 2\) is not finite'),

@@ -83,6 +83,15 @@ class Slow(Whole):
         return Slowed(options)
 
 
+class Stuck(Whole):
+    """Is not heard of for half a minute once an image is more than 100 px wide."""
+
+    def _embed(self, image_rgb):
+        if image_rgb.shape[1] > 100:
+            time.sleep(30)
+        return super()._embed(image_rgb)
+
+
 class WithDiscs(Whole):
     """Tracks discs."""
 
@@ -115,6 +124,14 @@ def load_slow(name, *, checkpoint, device):
     return Slow(name)
 
 
+def load_stuck(name, *, checkpoint, device):
+    return Stuck(name)
+
+
+def load_never(name, *, checkpoint, device):
+    time.sleep(30)
+
+
 def load_discs(name, *, checkpoint, device):
     return WithDiscs(name)
 
@@ -128,7 +145,7 @@ def load_broken(name, *, checkpoint, device):
 
 
 if __name__ == '__main__':
-    for model in ('instant', 'slow', 'discs', 'runs_full', 'broken'):
+    for model in ('instant', 'slow', 'stuck', 'never', 'discs', 'runs_full', 'broken'):
         registry.register(model, f'odd_models_node:load_{model}')
     registry.register('toy', 'odd_models_node:load_instant')
     main()

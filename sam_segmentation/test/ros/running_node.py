@@ -90,9 +90,13 @@ class Tracking:
 
     def ask(self, command, **fields):
         """Call ~/track, by the name or number of a command, and return its answer."""
+        return self.ros.call(self.client, self.request(command, **fields))
+
+    def request(self, command, **fields):
+        """Return a request of ~/track, by the name or number of a command."""
         if isinstance(command, str):
             command = getattr(Track.Request, command)
-        return self.ros.call(self.client, Track.Request(command=command, **fields))
+        return Track.Request(command=command, **fields)
 
     @property
     def ids(self):
