@@ -218,7 +218,14 @@ def test_nonsense_on_every_topic_leaves_the_node_alive(ros):
         node.start()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        sent = attack(node, 60, between=lambda _: executor.spin_once(timeout_sec=0))
+        header = Header(frame_id='optical')
+        good = {
+            '/sam_grasping/depth': depth_image(header=header),
+            '/sam_grasping/camera_info': camera_info(header=header),
+            '/sam_grasping/objects': objects_message(header),
+        }
+        turn = lambda _: executor.spin_once(timeout_sec=0)  # noqa: E731
+        sent = attack(node, 60, between=turn, good=good)
         topics = {'depth', 'camera_info', 'objects'}
         assert {f'/sam_grasping/{topic}' for topic in topics} | {'/tf'} <= set(sent)
         assert node.state == 'active'

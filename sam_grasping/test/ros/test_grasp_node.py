@@ -121,7 +121,7 @@ def test_requests_under_transitions_are_answered_and_none_with_an_internal_error
     camera.ask()  # answered at once, and after those have begun to wait
     for transition in ('DEACTIVATE', 'CLEANUP', 'CONFIGURE', 'ACTIVATE'):
         assert change_state(ros, getattr(Transition, f'TRANSITION_{transition}'))
-    ros.until(lambda: early.done() and all(f.done() for f in atwork), 'the answers', timeout_s=5)
+    ros.until(lambda: early.done() and all(f.done() for f in atwork), 'the answers')
     assert 'the node was deactivated while the request waited' in early.result().message
     for future in atwork:
         assert 'internal error' not in future.result().message

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from importlib import import_module
 
 import numpy as np
@@ -101,8 +102,25 @@ def _array(slot, rng, sane, depth):
     return values
 
 
-def attack(node, count, *, seed=0, between=lambda topic: None, topics=None):
-    """Give each topic that a node subscribes to nonsense, and return how many it was per topic.
+def spoiled(message, rng):
+    """Return a copy of a message with nonsense in one of its fields."""
+    message = deepcopy(message)
+    part = message
+    while True:
+        names = list(part.get_fields_and_field_types())
+        index = int(rng.integers(len(names)))
+        name, slot = names[index], type(part).SLOT_TYPES[index]
+        inner = getattr(part, name)
+        if isinstance(inner, list) and inner and hasattr(inner[0], 'SLOT_TYPES'):
+            inner = inner[int(rng.integers(len(inner)))]
+        if not hasattr(inner, 'SLOT_TYPES') or rng.random() < 0.1:
+            setattr(part, name, _value(slot, rng, 0.5, 0))
+            return message
+        part = inner
+
+
+def attack(node, count, *, seed=0, between=lambda topic: None, good=None):
+    """Give each topic that a node subscribes to nonsense, in turn; return how much it was.
 
     Parameters
     ----------
@@ -113,23 +131,28 @@ def attack(node, count, *, seed=0, between=lambda topic: None, topics=None):
     seed : int
     between : callable
         Called after every message with the topic's name: lets the node's other work go on.
-    topics : collection of str or None
-        Those to attack; None: all.
+    good : dict of str to message or None
+        Messages that make sense, by topic: sent as they are, too, or spoiled in one field, which
+        leads deeper into the node.
 
     Returns
     -------
     dict of str to int
 
     """
+    good = good or {}
     sent = {}
-    for number, subscription in enumerate(list(node.subscriptions)):
-        topic = subscription.topic_name
-        if topics is not None and topic not in topics:
-            continue
-        for index in range(count):
+    for index in range(count):
+        for number, subscription in enumerate(list(node.subscriptions)):
+            topic = subscription.topic_name
             rng = np.random.default_rng((seed, number, index))
-            sane = float(rng.choice([0.0, 0.5, 0.9]))
-            subscription.callback(hostile(subscription.msg_type, rng, sane=sane))
+            message = good.get(topic)
+            if message is None or rng.random() < 0.3:
+                sane = float(rng.choice([0.0, 0.5, 0.9]))
+                message = hostile(subscription.msg_type, rng, sane=sane)
+            elif rng.random() < 0.6:
+                message = spoiled(message, rng)
+            subscription.callback(message)
             sent[topic] = sent.get(topic, 0) + 1
             between(topic)
     return sent

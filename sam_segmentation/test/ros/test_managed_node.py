@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What neither a callback nor a request for a transition does to a managed node."""
 
+import numpy as np
 import pytest
 import rclpy
+from geometry_msgs.msg import Point, PointStamped
 from hostile_messages import attack
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter as ParameterMsg
 from rcl_interfaces.msg import ParameterValue
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.lifecycle import TransitionCallbackReturn
-from std_msgs.msg import Float64, String
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Float64, Header, String
 
 from sam_segmentation.core.errors import SamError
+from sam_segmentation.ros.conversions import array_to_image
 from sam_segmentation.ros.faults import MAX_KINDS, MAX_REASON, Faults, reason
 from sam_segmentation.ros.managed_node import ManagedNode
 from sam_segmentation.ros.parameter import Parameter
@@ -212,7 +216,18 @@ def test_nonsense_on_every_topic_leaves_the_node_alive(context):
         node.start()
         executor = rclpy.executors.SingleThreadedExecutor()
         executor.add_node(node)
-        sent = attack(node, 60, between=lambda _: executor.spin_once(timeout_sec=0))
+        header = Header(frame_id='optical')
+        good = {
+            '/sam/image': array_to_image(np.zeros((60, 80, 3), np.uint8), 'rgb8', header),
+            '/sam/click': Point(x=20.0, y=20.0),
+            '/sam/clicked_point': PointStamped(header=header, point=Point(z=1.0)),
+            '/sam/camera_info': CameraInfo(
+                header=header, width=80, height=60, distortion_model='plumb_bob', d=[0.0] * 5,
+                k=[80.0, 0.0, 40.0, 0.0, 80.0, 30.0, 0.0, 0.0, 1.0],
+            ),
+        }  # fmt: skip
+        turn = lambda _: executor.spin_once(timeout_sec=0)  # noqa: E731
+        sent = attack(node, 60, between=turn, good=good)
         assert {'/sam/image', '/sam/click', '/sam/clicked_point', '/tf'} <= set(sent)
         assert node.state == 'active'
         node.destroy_node()
