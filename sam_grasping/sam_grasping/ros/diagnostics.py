@@ -14,6 +14,7 @@ from sam_grasping.ros.objects_input import ObjectsInput
 from sam_grasping.ros.plan_service import Active
 from sam_segmentation.core.errors import CameraModelError
 from sam_segmentation.core.frame_ring import NANOSECONDS
+from sam_segmentation.ros.diagnostics import STANDS_STILL_AFTER_S
 from sam_segmentation.ros.status_publisher import Report, mean_ms
 from sam_segmentation.ros.topic_input import TopicInput
 
@@ -111,6 +112,13 @@ def _planning(health: Health, active: Active) -> Verdict:
         return OK, 'ready; nothing is tracked: track an object, or call ~/plan'
     if not active.publishing.subscribers:
         return OK, 'ready; nobody is subscribed, so nothing is planned continuously'
+    waits_s = active.worker.stream_waits_s
+    if waits_s > STANDS_STILL_AFTER_S:
+        what, seconds = active.worker.at_work or ('nothing', waits_s)
+        return WARN, (
+            f'nothing was planned continuously for {waits_s:.0f} s: {what} has been at work for '
+            f'{seconds:.0f} s; ask for less at once'
+        )
     if health.continuous.error:
         return WARN, health.continuous.error
     return OK, 'planning for the tracked objects'

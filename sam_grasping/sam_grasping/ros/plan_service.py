@@ -15,7 +15,7 @@ from sam_grasping.ros.targets import Target, Targets
 from sam_interfaces.msg import GraspArray
 from sam_interfaces.srv import PlanGrasps
 from sam_segmentation.core.worker import Worker
-from sam_segmentation.ros.answering import Answering
+from sam_segmentation.ros.answering import Answering, payload_of
 
 
 class NoGraspError(GraspingError):
@@ -55,10 +55,15 @@ class PlanService:
 
     async def _plan(self, request: PlanGrasps.Request, response: PlanGrasps.Response) -> None:
         active = self._active()
+        payload = payload_of(request.mask.data, request.prompt.mask.data)
         target = await self._targets.find(request, active.depth, active.objects)
         response.grasps.header = target.depth.header
         planned, response.grasps = await self._answering.result(
-            active.worker.submit(lambda: _job(active, target, int(request.max_grasps)))
+            active.worker.submit(
+                lambda: _job(active, target, int(request.max_grasps)),
+                what='plan',
+                payload=payload,
+            )
         )
         if not planned.grasps:
             # The answer has the counts all the same.

@@ -229,7 +229,7 @@ class Worker:
             else:
                 self._request = self._requests.popleft()
             self._stream_is_next = job is None
-            what = self._request.what if self._request else 'tracking the newest frame'
+            what = self._request.what if self._request else 'the newest frame of the stream'
             self._part = what, monotonic()
         try:
             if job is not None:
