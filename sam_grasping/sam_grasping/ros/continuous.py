@@ -112,7 +112,7 @@ class Continuous:
             return
         current.planned.append(planned)
         if not planned.grasps:
-            current.errors.append(f'object {object_id}: {planned.plan.explain()}')
+            current.errors.append(f'object {object_id}: {planned.explain()}')
 
     def _publish(self, active: Active, current: _Round) -> None:
         self.rounds += 1

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from traceback import format_exception
 
 import numpy as np
@@ -42,6 +44,8 @@ class GraspNode(ManagedNode):
         self._camera_info: CameraInfoInput | None = None
         self._objects: ObjectsInput | None = None
         self._active: Active | None = None
+        # Of the depth images: another one began when their stamps went back.
+        self._era = 0
         self._targets = Targets(self)
         self._continuous = Continuous(self, self._targets, lambda: self._active)
         # The service lives as long as the node: an inactive one answers, too, and says why not.
@@ -74,7 +78,7 @@ class GraspNode(ManagedNode):
             self,
             transport=value(self, 'depth_transport'),
             capacity=capacity,
-            on_frame=offer,
+            on_frame=partial(self._on_depth, offer),
         )
         self._camera_info = CameraInfoInput(self)
         self._objects = ObjectsInput(self, capacity=capacity, on_objects=offer)
@@ -82,6 +86,14 @@ class GraspNode(ManagedNode):
             self._depth, self._objects, self._planning, self._publishing, self._worker
         )
         self.get_logger().info(f'ready; depth from {self._depth.topic}')
+
+    def _on_depth(self, offer: Callable[[], None]) -> None:
+        depth, frames = self._depth, self._frames
+        if depth is not None and frames is not None and depth.ring.order.era != self._era:
+            self._era = depth.ring.order.era
+            if self._era:
+                frames.forget('the stamps of the depth images went back')
+        offer()
 
     def close(self) -> None:
         """End the worker without a transition, at the end of the process."""

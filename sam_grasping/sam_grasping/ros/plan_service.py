@@ -67,8 +67,8 @@ class PlanService:
         )
         if not planned.grasps:
             # The answer has the counts all the same.
-            raise NoGraspError(planned.plan.explain())
-        response.message = planned.plan.explain()
+            raise NoGraspError(planned.explain())
+        response.message = planned.explain()
 
 
 def _job(active: Active, target: Target, max_grasps: int) -> tuple[Planned, GraspArray]:

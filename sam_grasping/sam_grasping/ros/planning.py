@@ -12,6 +12,8 @@ import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import Header
 
+from sam_grasping.core.depth import check_scene, remark
+from sam_grasping.core.errors import GraspingError
 from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.mask_choice import plan_likeliest
 from sam_grasping.core.plan import Plan
@@ -43,6 +45,8 @@ class Planned:
         Of the object [m].
     plan : Plan
         As the planner made it, in the camera's frame.
+    odd : str
+        What is odd about the depth, if there is no grasp; empty: nothing.
 
     """
 
@@ -51,6 +55,11 @@ class Planned:
     grasps: tuple[Grasp, ...]
     points: Floats
     plan: Plan
+    odd: str = ''
+
+    def explain(self) -> str:
+        """Return in one sentence how many grasps there are, and why not more."""
+        return '; '.join(filter(None, [self.plan.explain(), self.odd]))
 
 
 class Planning:
@@ -119,6 +128,7 @@ class Planning:
         depth_m = depth.depth_m
         height, width = depth_m.shape
         camera = self._camera((width, height))
+        check_scene(depth_m)
         view = View(depth_m=depth_m, mask=found[0].mask, camera=camera)
         header = Header(stamp=depth.header.stamp, frame_id=depth.header.frame_id)
         tf = None
@@ -133,20 +143,26 @@ class Planning:
             view = replace(view, plane=plane)
         limits = parameters.limits(self._node, np.eye(4) if tf is None else tf)
         begin = perf_counter()
-        plan = plan_likeliest(
-            self.planner,
-            view,
-            found,
-            limits=limits,
-            max_grasps=max_grasps or value(self._node, 'max_grasps'),
-        )
+        odd = remark(depth_m, found[0].mask)
+        try:
+            plan = plan_likeliest(
+                self.planner,
+                view,
+                found,
+                limits=limits,
+                max_grasps=max_grasps or value(self._node, 'max_grasps'),
+            )
+        except GraspingError as error:
+            if not odd:
+                raise
+            raise type(error)(f'{error}; {odd}') from error
         self.times_s.append(perf_counter() - begin)
         self.last = plan
         grasps, points = plan.grasps, plan.object_points
         if tf is not None:
             grasps = tuple(grasp.in_frame(tf) for grasp in grasps)
             points = apply(tf, points)
-        return Planned(header, object_id, grasps, points, plan)
+        return Planned(header, object_id, grasps, points, plan, '' if grasps else odd)
 
 
 def rejections_of(planned: Iterable[Planned]) -> Counter[str]:

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from sam_grasping.core.depth import depth_to_metres
+from sam_grasping.core.depth import check_scene, depth_to_metres, remark
 from sam_grasping.core.errors import DepthError
 
 
@@ -32,3 +32,48 @@ def test_metres_stay_and_what_is_no_distance_is_no_reading():
 def test_what_is_no_depth_image_is_refused(pixels, encoding, message):
     with pytest.raises(DepthError, match=message):
         depth_to_metres(pixels, encoding)
+
+
+SCENE_M = np.linspace(0.5, 1.5, 320 * 240, dtype=np.float32).reshape(240, 320)
+
+
+@pytest.mark.parametrize(
+    ('depth_m', 'words'),
+    [
+        (np.full((240, 320), np.nan, np.float32), 'no pixel of the depth image has a reading'),
+        (
+            SCENE_M * 1000,
+            r'e\+03 m away \(median .* m\); 16UC1 and mono16 are millimetres',
+        ),
+        (SCENE_M / 1000, r'away \(median 0.00'),
+    ],
+)
+def test_depth_of_no_scene_within_reach_is_refused_with_what_it_says(depth_m, words):
+    with pytest.raises(DepthError, match=words):
+        check_scene(depth_m)
+
+
+def test_few_readings_are_enough_for_a_scene():
+    depth_m = np.full((240, 320), np.nan, np.float32)
+    depth_m[3, 5] = 0.7
+    check_scene(depth_m)
+    far_background = SCENE_M.copy()
+    far_background[:200] = 40
+    check_scene(far_background)
+
+
+@pytest.mark.parametrize(
+    ('factor', 'words'),
+    [
+        (1, ''),
+        (10, 'by its depth the object is 10 m away; if it is not, the unit is wrong: 16UC1'),
+        (0.02, 'by its depth the object is 0.02 m away'),
+        (np.nan, '0% of the pixels of the mask have depth, 50% of all'),
+    ],
+)
+def test_what_is_odd_about_the_depth_of_an_object_is_said(factor, words):
+    depth_m, mask = SCENE_M.copy(), np.zeros(SCENE_M.shape, bool)
+    mask[120:] = True
+    depth_m[mask] = np.float32(1.0) * np.float32(factor)
+    assert remark(depth_m, mask).startswith(words)
+    assert bool(remark(depth_m, mask)) == bool(words)

@@ -12,15 +12,19 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from tabletop_camera import (
     BOX,
+    DEPTH_M,
     FRAME,
     IDS,
     NODE,
+    TF_WORLD_CAMERA,
     TabletopCamera,
     camera_info,
     depth_image,
     mask_image,
     objects_message,
 )
+
+from sam_grasping.ros.conversions import matrix_from_pose
 
 
 @pytest.fixture(scope='module')
@@ -162,6 +166,36 @@ def test_compressed_depth_is_listened_to_and_told_of(ros):
     answer = camera.ask(mask=mask_image(IDS == BOX, header.stamp))
     assert answer.success, answer.message
     diagnosis(
-        ros, "format 'jpeg' is no depth image", DiagnosticStatus.ERROR,
+        ros, "bytes) is no depth image that is read", DiagnosticStatus.ERROR,
         meanwhile=lambda: camera.depth.publish(compressed('jpeg')),
     )  # fmt: skip
+
+
+def test_rectified_images_are_those_of_p_and_it_is_told(ros):
+    ros.start_node(NODE, rectified='true', depth_transport='compressed', depth_timeout_s=0.0)
+    camera = TabletopCamera(ros, kind=CompressedImage)
+    millimetres = np.rint(1000 * np.nan_to_num(DEPTH_M)).astype(np.uint16)
+    png = cv2.imencode('.png', millimetres)[1].tobytes()
+    info = camera_info()
+    k = info.k
+    # As image_proc sends it: K and D are of the raw image.
+    info.p = [k[0], 0.0, k[2], 0.0, 0.0, k[4], k[5], 0.0, 0.0, 0.0, 1.0, 0.0]
+    info.k = [0.8 * k[0], 0.0, k[2] + 9, 0.0, 0.8 * k[4], k[5] - 7, 0.0, 0.0, 1.0]
+    info.d, info.distortion_model = [-0.3, 0.1, 0.0, 0.0, 0.0], 'plumb_bob'
+    depth = ros.node.create_publisher(CompressedImage, '/sam_grasping/depth/compressed', 1)
+
+    def publish():
+        header = camera.next_header()
+        camera.info.publish(info)
+        depth.publish(CompressedImage(header=header, format='16UC1; png compressed ', data=png))
+
+    values = diagnosis(ros, 'ready', DiagnosticStatus.OK, meanwhile=publish)
+    expected = (
+        'P (rectified image); K and D would give another camera, see the parameter rectified'
+    )
+    assert values['calibration in use'] == expected
+    answer = camera.ask(mask=mask_image(IDS == BOX))
+    assert answer.success, answer.message
+    best = matrix_from_pose(answer.grasps.grasps[0].pose)[:3, 3]
+    box = TF_WORLD_CAMERA @ [*best, 1]
+    np.testing.assert_allclose(box[:2], [-0.06, 0.0], atol=0.02)

@@ -221,3 +221,24 @@ def test_a_table_that_is_given_need_not_be_seen(robot):
     tf_world_base = inverse(TF_BASE_WORLD)
     for grasp in answer.grasps.grasps:
         assert (tf_world_base @ matrix_from_pose(grasp.pose))[2, 3] > 0
+
+
+def test_a_bag_that_begins_anew_is_planned_in_with_its_transforms_of_now(ros):
+    ros.start_node(NODE, target_frame='base', tf_timeout_s=0.1)
+    robot = Robot(ros)
+    elsewhere = TF_WORLD_CAMERA.copy()
+    elsewhere[0, 3] += 0.1
+    found = []
+    # Two rounds of a bag of 20 s; in the second the camera is elsewhere.
+    for tf in (TF_WORLD_CAMERA, elsewhere):
+        for at_s in (100, 102, 104, 106, 120):
+            stamp = Time(sec=at_s)
+            robot.moving.sendTransform(transform('world', FRAME, tf, stamp))
+            robot.send(header=Header(stamp=stamp, frame_id=FRAME))
+        move(robot, Header(stamp=stamp, frame_id=FRAME), tf)
+        answer = robot.ask(mask=mask_image(IDS == BOX), stamp=stamp)
+        assert answer.success, answer.message
+        found.append(matrix_from_pose(answer.grasps.grasps[0].pose))
+    moved = np.eye(4)
+    moved[:3, 3] = (TF_BASE_WORLD[:3, :3] @ [0.1, 0, 0]).tolist()
+    np.testing.assert_allclose(found[1], moved @ found[0], atol=1e-5)

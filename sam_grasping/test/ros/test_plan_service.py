@@ -76,7 +76,7 @@ def test_a_mask_is_planned_for_in_the_depth_image_of_its_own_time(camera):
     assert answer.success, answer.message
     answer = camera.ask(mask=mask_image(IDS == BOX))
     assert not answer.success
-    assert 'has depth' in answer.message
+    assert 'no pixel of the depth image has a reading' in answer.message
     assert answer.grasps.header.stamp.sec == first.stamp.sec + 1
 
 
@@ -191,13 +191,18 @@ def just_box():
         (DEPTH_M, np.zeros(IDS.shape, bool), 'the mask is empty'),
         (DEPTH_M, some_pixels(20), r'\b20 pixels of the mask|of the 20 pixels'),
         (DEPTH_M, (IDS == BOX)[:120], 'the mask is 320x120, the depth image 320x240'),
-        (np.full_like(DEPTH_M, np.nan), IDS == BOX, 'none of the .* pixels of the mask has depth'),
-        (np.zeros_like(DEPTH_M), IDS == BOX, 'none of the .* pixels of the mask has depth'),
+        (np.full_like(DEPTH_M, np.nan), IDS == BOX, 'no pixel of the depth image has a reading'),
+        (np.zeros_like(DEPTH_M), IDS == BOX, 'no pixel of the depth image has a reading'),
         (holed(np.nan), IDS == BOX, 'transparent'),
         (holed(np.inf), IDS == BOX, 'transparent'),
         (just_box(), IDS == BOX, r'table|plane'),
+        (1000 * DEPTH_M, IDS == BOX, 'unit of its encoding'),
+        (10 * DEPTH_M, IDS == BOX, 'm away; if it is not, the unit is wrong'),
     ],
-    ids=['empty', 'tiny', 'size', 'all_nan', 'all_zero', 'hole', 'infinite', 'no_table'],
+    ids=[
+        'empty', 'tiny', 'size', 'all_nan', 'all_zero', 'hole', 'infinite', 'no_table',
+        'millimetres', 'tenths_of_millimetres',
+    ],
 )  # fmt: skip
 def test_what_cannot_be_planned_with_is_answered_with_the_cause(camera, depth_m, mask, words):
     camera.send(depth_m)

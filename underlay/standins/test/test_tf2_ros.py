@@ -17,6 +17,8 @@ from rclpy.duration import Duration
 from rclpy.time import Time
 from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
+from tf2_ros.frame_history import FrameHistory, Placing
+from tf2_ros.rigid import Rigid
 
 NOW = Time()
 
@@ -160,6 +162,16 @@ def test_ten_seconds_are_remembered():
     for s in (1, 2, 3):
         short.set_transform(tf('world', 'arm', at_s=s), 'test')
     assert not short.can_transform('world', 'arm', Time(seconds=1.5))
+
+
+def test_a_flood_within_ten_seconds_is_remembered_in_part():
+    history = FrameHistory(10 * 10**9)
+    placing = Placing('world', Rigid.identity())
+    for stamp_ns in range(12_000):
+        history.add(stamp_ns, placing)
+    assert history.at(2_000) is placing
+    with pytest.raises(tf2_ros.ExtrapolationException):
+        history.at(1_999)
 
 
 def test_a_frame_may_change_its_parent():

@@ -25,6 +25,10 @@ class Placing:
     tf_parent_frame: Rigid
 
 
+# As many as arrive in 10 s at 1 kHz.
+MAX_PLACINGS = 10_000
+
+
 class FrameHistory:
     """What was told of a frame within the last `keep_ns`, in the order of its stamps."""
 
@@ -51,6 +55,7 @@ class FrameHistory:
         self._stamps_ns.insert(place, stamp_ns)
         self._placings.insert(place, placing)
         first = bisect_left(self._stamps_ns, self.latest_ns - self._keep_ns)
+        first = max(first, len(self._stamps_ns) - MAX_PLACINGS)
         del self._stamps_ns[:first], self._placings[:first]
         return True
 
