@@ -3,23 +3,27 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import sam2
 import torch
-import yaml
-from hydra.errors import HydraException
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from sam2.modeling.sam2_base import SAM2Base
+from torch.overrides import TorchFunctionMode
 
-from sam_segmentation.core.errors import CheckpointError
+from sam_segmentation.backends.sam2_arguments import ARGUMENTS, NULLABLE, TARGETS, Layer
+from sam_segmentation.core.checkpoints import given_path
+from sam_segmentation.core.errors import CheckpointError, SamError
+from sam_segmentation.core.files import check_ordinary
+from sam_segmentation.core.plain_yaml import Plain, read_plain_yaml
 
-_ALLOWED = ('sam2.', 'torch.nn.')
+# The largest official model has 224 million values.
+MAX_VALUES = 500_000_000
+MAX_BLOCKS = 256
+_SHOWN = 80
 _SHORT_SIZES = {'tiny': 't', 'small': 's', 'base_plus': 'b+', 'large': 'l'}
+_DECODER = 'sam_mask_decoder_extra_args'
 # What the official build_sam2 adds to each config: where a single mask is not stable, the best
 # of the three takes its place.
 _DECODER_OPTIONS = {
@@ -39,9 +43,11 @@ def config_path(name: str) -> Path:
 
     """
     if name.endswith(('.yaml', '.yml')):
-        path = Path(name).expanduser()
-        if not path.is_file():
-            raise CheckpointError(f'the SAM 2 config {path} does not exist; give an existing file')
+        path = given_path(name, what='SAM 2 config')
+        try:
+            check_ordinary(path)
+        except SamError as error:
+            raise CheckpointError(f'the SAM 2 config {error}; give an existing file') from error
         return path
     family, _, size = name.partition('_hiera_')
     configs = Path(sam2.__file__).parent / 'configs'
@@ -51,83 +57,133 @@ def config_path(name: str) -> Path:
 def build_model(path: Path) -> SAM2Base:
     """Make the model that a config describes, without weights.
 
-    Hydra's global state, which the official builder needs, stays as it is.
+    The config is read as plain data, and of what it asks for only the layers of `TARGETS` are
+    made, with arguments within the bounds of `ARGUMENTS`. Hydra, by which the official builder
+    reads configs, looks up and calls what a config names; it has no part in this.
 
     Raises
     ------
     CheckpointError
-        If the file is no config, asks for anything but layers of sam2 or torch, or fits nothing.
+        If the file is no config, asks for anything else or for too much, or fits nothing.
 
     """
     try:
-        config = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except (
-        OSError,
-        UnicodeError,
-        RecursionError,
-        yaml.YAMLError,
-        OmegaConfBaseException,
-    ) as error:
-        raise CheckpointError(f'the SAM 2 config {path} cannot be read: {error}') from error
+        config = read_plain_yaml(path)
+    except SamError as error:
+        raise CheckpointError(f'the SAM 2 config {error}') from error
     model = config.get('model') if isinstance(config, dict) else None
     if not isinstance(model, dict) or '_target_' not in model:
         raise CheckpointError(
             f"the SAM 2 config {path} describes no model; it needs a 'model' with a '_target_', "
             'as the configs inside the sam2 package have'
         )
-    _check(model, path)
-    options = model.get('sam_mask_decoder_extra_args') or {}
-    model['sam_mask_decoder_extra_args'] = {**options, **_DECODER_OPTIONS}
     try:
-        built = instantiate(model, _recursive_=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise CheckpointError(f'the SAM 2 config {path} does not fit sam2: {error}') from error
-    if not isinstance(built, SAM2Base):
+        return _build_checked(model)
+    except CheckpointError as error:
+        raise CheckpointError(f'the SAM 2 config {path} {error}') from error
+
+
+def _build_checked(model: dict[str, Plain]) -> SAM2Base:
+    make = _maker(model, Layer((SAM2Base,)), 'model')
+    try:
+        with torch.device('meta'), _WithoutValues():
+            values = _count_values(make())
+        if values > MAX_VALUES:
+            raise CheckpointError(
+                f'makes a model of {values:,} values; at most {MAX_VALUES:,} are accepted'
+            )
+        built: SAM2Base = make()
+    except CheckpointError:
+        raise
+    except Exception as error:
+        # Whatever the layers say about arguments that do not go together.
         raise CheckpointError(
-            f'the SAM 2 config {path} makes a {type(built).__name__}; its model has to be a '
-            'sam2.modeling.sam2_base.SAM2Base'
-        )
+            f'does not fit sam2 ({type(error).__name__}: {str(error)[:200]})'
+        ) from error
     if built.image_size % (2 * built.backbone_stride):
         raise CheckpointError(
-            f'the SAM 2 config {path} has the image_size {built.image_size}; give a multiple of '
+            f'has the image_size {built.image_size}; give a multiple of '
             f'{2 * built.backbone_stride}'
         )
     return built
 
 
-def _check(node: Any, path: Path) -> None:
-    if isinstance(node, list):
-        for value in node:
-            _check(value, path)
-    if not isinstance(node, dict):
+class _WithoutValues(TorchFunctionMode):
+    """Lets the layers be made on torch's meta device, where a tensor has a size but no values."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is torch.linspace:  # Hiera reads the shares of its blocks from it
+            kwargs = {**(kwargs or {}), 'device': 'cpu'}
+        if func is torch.Tensor.to:  # RoPEAttention moves its table to the GPU
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+def _count_values(model: torch.nn.Module) -> int:
+    tensors = [
+        value
+        for module in model.modules()
+        for value in (*module._parameters.values(), *vars(module).values())
+        if isinstance(value, torch.Tensor)
+    ]
+    return sum(value.numel() for value in (*tensors, *model.buffers()))
+
+
+def _maker(node: Plain, rule: Layer, name: str) -> Callable[[], Any]:
+    """Check a layer and all in it; return what makes it."""
+    target = node.get('_target_') if isinstance(node, dict) else None
+    if not isinstance(node, dict) or '_target_' not in node:
+        raise CheckpointError(f'has the {name} {_shown(node)}; expected {rule}')
+    layer = TARGETS.get(target) if isinstance(target, str) else None
+    if layer is None or layer not in rule.classes:
+        raise CheckpointError(f'has the _target_ {_shown(target)} as {name}; expected {rule}')
+    arguments: dict[str, Any] = {}
+    parts: dict[str, Callable[[], Any]] = {}
+    for key, value in node.items():
+        expected = ARGUMENTS.get(key)
+        if isinstance(expected, Layer):
+            parts[key] = _maker(value, expected, key)
+        elif key == _DECODER and layer is SAM2Base:
+            _check_decoder(value)
+        elif key != '_target_':
+            _check_value(key, value, f'{layer.__name__} ')
+            arguments[key] = value
+    if layer is SAM2Base:
+        arguments[_DECODER] = dict(_DECODER_OPTIONS)
+    # Only a help for torch.compile, which would fill a GPU with tables of any size.
+    if layer.__name__ == 'PositionEmbeddingSine':
+        arguments['warmup_cache'] = False
+    blocks = arguments.get('stages', [])
+    if sum(blocks) > MAX_BLOCKS:
+        raise CheckpointError(f'has {sum(blocks):,} blocks; at most {MAX_BLOCKS} are accepted')
+    return lambda: layer(**arguments, **{key: make() for key, make in parts.items()})
+
+
+def _check_decoder(value: Plain) -> None:
+    if value is not None and not isinstance(value, dict):
+        raise CheckpointError(f'has the {_DECODER} {_shown(value)}; expected a mapping')
+    for key, option in (value or {}).items():
+        if key not in _DECODER_OPTIONS:
+            raise CheckpointError(
+                f'has {_shown(key)} in {_DECODER}; only {", ".join(_DECODER_OPTIONS)} are read'
+            )
+        _check_value(key, option, '')
+
+
+def _check_value(key: str, value: Plain, where: str) -> None:
+    rule = ARGUMENTS.get(key)
+    if rule is None or isinstance(rule, Layer):
+        raise CheckpointError(
+            f'has {_shown(key)} in {where or "it"}, which is not read; leave it out'
+        )
+    if value is None and key in NULLABLE:
         return
-    if node.get('weights_path') is not None:
-        # Hiera would read it by a bare torch.load, which may run its code.
-        raise CheckpointError(
-            f'the SAM 2 config {path} has the weights_path {node["weights_path"]!r}, which is not '
-            'read; give the weights as the checkpoint'
-        )
-    if '_target_' in node:
-        _check_target(node['_target_'], path)
-    for value in node.values():
-        _check(value, path)
+    if not rule.fits(value):
+        raise CheckpointError(f'has the {where}{key} {_shown(value)}; expected {rule}')
 
 
-def _check_target(target: Any, path: Path) -> None:
-    """Allow layers only: a bare prefix would let `sam2.build_sam.os.system` pass."""
-    layer = None
-    if isinstance(target, str) and target.startswith(_ALLOWED):
-        module, _, name = target.rpartition('.')
-        try:
-            layer = getattr(import_module(module), name, None)
-        except ImportError:
-            layer = None
-    if (
-        not isinstance(layer, type)
-        or not issubclass(layer, torch.nn.Module)
-        or not f'{layer.__module__}.'.startswith(_ALLOWED)
-    ):
-        raise CheckpointError(
-            f'the SAM 2 config {path} has the _target_ {target!r}; only layers of '
-            f'{" and ".join(prefix + "*" for prefix in _ALLOWED)} are made'
-        )
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f'{text[:_SHOWN]}...'

@@ -15,12 +15,37 @@ from sam_segmentation.core.errors import CheckpointError
 
 DIR_VARIABLE = 'SAM_CHECKPOINT_DIR'
 _DIGESTS = 'digests.json'
+_MAX_PATH = 4095  # bytes; Linux opens no longer one
+_MAX_SHOWN = 80
 
 
 def checkpoint_dir() -> Path:
     """Return $SAM_CHECKPOINT_DIR, or ~/.cache/sam_segmentation where it is not set."""
     folder = os.environ.get(DIR_VARIABLE)
     return Path(folder).expanduser() if folder else Path.home() / '.cache' / 'sam_segmentation'
+
+
+def given_path(text: str | Path, *, what: str) -> Path:
+    """Return the path that somebody gave, with ~ resolved.
+
+    Raises
+    ------
+    CheckpointError
+        If it is of an unknown user, or no path can be like this.
+
+    """
+    shown = str(text) if len(str(text)) <= _MAX_SHOWN else f'{str(text)[:_MAX_SHOWN]}...'
+    try:
+        path = Path(text).expanduser()
+        os.fsencode(path)
+    except (RuntimeError, ValueError) as error:
+        raise CheckpointError(f'the {what} {shown!r} is no path: {error}; give another') from error
+    if '\0' in str(path) or len(os.fsencode(path)) > _MAX_PATH:
+        raise CheckpointError(
+            f'the {what} {shown!r} is no path: it has a NUL character or more than {_MAX_PATH} '
+            'bytes; give another'
+        )
+    return path
 
 
 def download_command(model: str) -> str:
