@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-grasp bench-gpu setup clean
+.PHONY: help demo test lint bench bench-grasp bench-faults bench-gpu setup clean
 
 VENV_READY := .venv/.ready
 BUILD_READY := install/.ready
@@ -33,6 +33,9 @@ bench: $(BUILD_READY) ## Measure accuracy, speed and load (about 40 min); tables
 
 bench-grasp: $(BUILD_READY) ## Measure how many grasps hold, and how fast they are planned (about 10 min)
 	@$(IN_WORKSPACE) for name in grasp_speed node_grasping grasp; do python -W ignore benchmarks/$$name.py; done
+
+bench-faults: $(BUILD_READY) ## Attack files and both nodes (about 10 min): crashes, hangs, answers without a cause
+	@$(IN_WORKSPACE) python -W ignore benchmarks/faults.py
 
 bench-gpu: ## Measure the models on a GPU: torch and the models' packages, no ROS
 	@if [[ -x .venv/bin/python ]]; then python=.venv/bin/python; else python=python3; fi; \
