@@ -7,22 +7,34 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
+from typing import IO
 
 from sam_segmentation.core.catalogue import CATALOGUE, KnownCheckpoint
-from sam_segmentation.core.errors import CheckpointError
+from sam_segmentation.core.errors import CheckpointError, SamError
+from sam_segmentation.core.files import FileError, check_ordinary, open_ordinary, read_file
 
 DIR_VARIABLE = 'SAM_CHECKPOINT_DIR'
 _DIGESTS = 'digests.json'
+_MAX_NOTE_BYTES = 1 << 20
+_MAX_PIN_BYTES = 4096
 _MAX_PATH = 4095  # bytes; Linux opens no longer one
 _MAX_SHOWN = 80
 
 
 def checkpoint_dir() -> Path:
-    """Return $SAM_CHECKPOINT_DIR, or ~/.cache/sam_segmentation where it is not set."""
-    folder = os.environ.get(DIR_VARIABLE)
-    return Path(folder).expanduser() if folder else Path.home() / '.cache' / 'sam_segmentation'
+    """Return $SAM_CHECKPOINT_DIR, or ~/.cache/sam_segmentation where it is not set.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such home.
+
+    """
+    folder = os.environ.get(DIR_VARIABLE) or '~/.cache/sam_segmentation'
+    return given_path(folder, what=f'folder (${DIR_VARIABLE})')
 
 
 def given_path(text: str | Path, *, what: str) -> Path:
@@ -74,7 +86,7 @@ def resolve_checkpoint(model: str, checkpoint: str | Path | None = None) -> Path
     """
     known = CATALOGUE.get(model)
     if checkpoint is not None:
-        path = Path(checkpoint).expanduser()
+        path = given_path(checkpoint, what='checkpoint')
         remedy = 'give the path of an existing file, or leave it empty'
         known = next((one for one in CATALOGUE.values() if one.file_name == path.name), None)
     elif known is not None:
@@ -84,10 +96,12 @@ def resolve_checkpoint(model: str, checkpoint: str | Path | None = None) -> Path
         raise CheckpointError(
             f'no checkpoint is known for {model!r}; give its file as the checkpoint'
         )
-    if not path.exists():
+    if not os.path.lexists(path):
         raise CheckpointError(f'the checkpoint {path} of {model} does not exist; {remedy}')
-    if not path.is_file():
-        raise CheckpointError(f'the checkpoint {path} is not a file; {remedy}')
+    try:
+        check_ordinary(path)
+    except FileError as error:
+        raise CheckpointError(f'the checkpoint of {model}: {error}; {remedy}') from error
     verify(path, known)
     return path
 
@@ -116,14 +130,15 @@ def verify(path: Path, known: KnownCheckpoint | None) -> None:
                 f'the checkpoint {path} has the SHA-256 {digest} instead of {expected}: it is '
                 f'damaged or was exchanged; {remedy} (a file of your own needs another name)'
             )
-    except OSError as error:
+    except (FileError, OSError) as error:
         raise CheckpointError(
-            f'the checkpoint {path} cannot be read: {error.strerror}; check its permissions'
+            f'the checkpoint {path} cannot be read: {getattr(error, "strerror", None) or error}; '
+            'check its permissions'
         ) from error
 
 
 def file_digest(path: Path) -> str:
-    """Return a file's SHA-256, computed once as long as its size and its time stay the same."""
+    """Return a file's SHA-256, computed once as long as it stays the same file, untouched."""
     remembered = _remembered().get(str(path.resolve()), {})
     if remembered.get('stamp') == _stamp(path):
         return remembered['sha256']
@@ -134,20 +149,32 @@ def file_digest(path: Path) -> str:
 
 def sha256_of(path: Path) -> str:
     """Compute a file's SHA-256."""
+    with open_ordinary(path) as stream:
+        return stream_digest(stream)
+
+
+def stream_digest(stream: IO[bytes]) -> str:
+    """Compute the SHA-256 of what is left of a stream."""
     digest = hashlib.sha256()
-    with path.open('rb') as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
+    while block := stream.read(1 << 20):
+        digest.update(block)
     return digest.hexdigest()
 
 
 def remember_digest(path: Path, digest: str) -> None:
     """Note a file's SHA-256, so that loading does not have to compute it."""
-    digests = {old: entry for old, entry in _remembered().items() if Path(old).exists()}
+    digests = {old: entry for old, entry in _remembered().items() if _exists(old)}
     digests[str(path.resolve())] = {'stamp': _stamp(path), 'sha256': digest}
     # On a read-only disk the digest is computed at each load instead.
     with contextlib.suppress(OSError):
         write_atomically(checkpoint_dir() / _DIGESTS, json.dumps(digests, indent=2) + '\n')
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def pin_path(path: Path) -> Path:
@@ -158,10 +185,11 @@ def pin_path(path: Path) -> Path:
 def pinned_digest(path: Path) -> str | None:
     """Return the SHA-256 that the first download wrote beside the file, if there is one."""
     pin = pin_path(path)
-    if not pin.is_file():
+    if not os.path.lexists(pin):
         return None
-    digest = pin.read_text(errors='replace').partition(' ')[0].strip().lower()
-    if len(digest) != hashlib.sha256().digest_size * 2:
+    content = read_file(pin, max_bytes=_MAX_PIN_BYTES)
+    digest = content.decode(errors='replace').partition(' ')[0].strip().lower()
+    if re.fullmatch('[0-9a-f]{64}', digest) is None:
         raise CheckpointError(f'{pin} holds no SHA-256 ({digest[:80]!r}); delete it')
     return digest
 
@@ -183,17 +211,21 @@ def write_atomically(path: Path, text: str) -> None:
 
 def _remembered() -> dict[str, dict[str, str]]:
     try:
-        digests = json.loads((checkpoint_dir() / _DIGESTS).read_text())
+        content = read_file(checkpoint_dir() / _DIGESTS, max_bytes=_MAX_NOTE_BYTES)
+        digests = json.loads(content)
         return {
             key: entry
             for key, entry in digests.items()
-            if isinstance(entry, dict) and {'stamp', 'sha256'} <= entry.keys()
+            if isinstance(entry, dict)
+            and isinstance(entry.get('stamp'), str)
+            and re.fullmatch('[0-9a-f]{64}', str(entry.get('sha256')))
         }
-    except (OSError, ValueError, AttributeError):
+    except (SamError, ValueError, AttributeError, RecursionError):
         # Only a shortcut: without it, the digest is computed anew.
         return {}
 
 
 def _stamp(path: Path) -> str:
-    stat = path.stat()
-    return f'{stat.st_size} {stat.st_mtime_ns}'
+    # Size and mtime can be set back by whoever exchanges the file; the ctime cannot.
+    found = path.stat()
+    return f'{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_dev}:{found.st_ino}'

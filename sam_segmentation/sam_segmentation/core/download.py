@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,16 +19,17 @@ from tqdm import tqdm
 from sam_segmentation.core.catalogue import CATALOGUE, KnownCheckpoint
 from sam_segmentation.core.checkpoints import (
     checkpoint_dir,
+    given_path,
     pin_path,
     pinned_digest,
     remember_digest,
-    sha256_of,
+    stream_digest,
     verify,
     write_atomically,
 )
 from sam_segmentation.core.errors import CheckpointError, SamError
 from sam_segmentation.core.registry import find_model
-from sam_segmentation.core.transfer import Patience, Progress, fetch
+from sam_segmentation.core.transfer import Patience, Progress, Report, fetch
 
 _MB = 1e6
 _INTERRUPTED = 130
@@ -39,6 +41,7 @@ def download(
     *,
     patience: Patience | None = None,
     progress: Progress = lambda have, total: None,
+    report: Report = lambda text: None,
 ) -> Path:
     """Fetch a checkpoint, unless it is there already.
 
@@ -55,6 +58,8 @@ def download(
         How long to put up with a bad connection; None: the defaults.
     progress : callable
         Called with the bytes that are there and those expected in all, or None.
+    report : callable
+        Called with a line for each attempt that fails.
 
     Returns
     -------
@@ -68,14 +73,16 @@ def download(
 
     """
     target = folder / known.file_name
-    if target.is_file():
-        with contextlib.suppress(CheckpointError):  # a damaged file is fetched anew
-            verify(target, known)
-            return target
     try:
+        if target.is_dir():
+            raise CheckpointError(f'{target} is a folder; delete it or give another one by --dir')
+        if target.is_file():
+            with contextlib.suppress(CheckpointError):  # a damaged file is fetched anew
+                verify(target, known)
+                return target
         folder.mkdir(parents=True, exist_ok=True)
         with _partial_file(target) as partial:
-            _complete(known, target, partial, patience or Patience(), progress)
+            _complete(known, target, partial, patience or Patience(), progress, report)
     except OSError as error:
         raise CheckpointError(
             f'{target} cannot be written: {error.strerror or error}; give another folder by --dir'
@@ -89,18 +96,30 @@ def _complete(
     partial: IO[bytes],
     patience: Patience,
     progress: Progress,
+    report: Report,
 ) -> None:
     part, notes = Path(partial.name), target.with_name(f'{target.name}.part.json')
     expected = known.sha256 or pinned_digest(target)
     resumed = part.stat().st_size > 0
     _check_space(known, part)
-    fetch(known.url, partial, notes, size=known.size, patience=patience, progress=progress)
-    digest = _digest(partial)
+
+    def bring() -> str:
+        fetch(
+            known.url,
+            partial,
+            notes,
+            size=known.size,
+            patience=patience,
+            progress=progress,
+            report=report,
+        )
+        return _digest(partial)
+
+    digest = bring()
     if expected is not None and digest != expected and resumed:
         # Perhaps only the old part of it was bad.
         partial.truncate(0)
-        fetch(known.url, partial, notes, size=known.size, patience=patience, progress=progress)
-        digest = _digest(partial)
+        digest = bring()
     if expected is not None and digest != expected:
         part.unlink()
         notes.unlink(missing_ok=True)
@@ -118,14 +137,15 @@ def _complete(
 def _digest(partial: IO[bytes]) -> str:
     partial.flush()
     os.fsync(partial.fileno())
-    return sha256_of(Path(partial.name))
+    partial.seek(0)
+    return stream_digest(partial)
 
 
 @contextlib.contextmanager
 def _partial_file(target: Path) -> Iterator[IO[bytes]]:
     part = target.with_name(f'{target.name}.part')
     while True:
-        with part.open('a+b') as stream:
+        with open(part, 'a+b', opener=_open_own) as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -136,6 +156,20 @@ def _partial_file(target: Path) -> Iterator[IO[bytes]]:
             if part.exists() and os.path.samestat(os.fstat(stream.fileno()), part.stat()):
                 yield stream
                 return
+
+
+def _open_own(path: str, flags: int) -> int:
+    """Open the partial file, where it is a file of ours alone: others may share the folder."""
+    # A FIFO must not be waited for, and a link not lead elsewhere.
+    handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_uid != os.geteuid():
+        os.close(handle)
+        raise CheckpointError(
+            f'{path} is no file of this download (a link, a device, or of another user); delete '
+            'it or give another folder by --dir'
+        )
+    return handle
 
 
 def _check_space(known: KnownCheckpoint, part: Path) -> None:
@@ -165,13 +199,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('--list', action='store_true', help='list the models, sizes and addresses')
     options = parser.parse_args(arguments)
-    folder = options.dir.expanduser() if options.dir else checkpoint_dir()
-    if options.list:
-        _print_list(folder)
-        return 0
-    if options.model is None:
+    if options.model is None and not options.list:
         parser.error('give the name of a model, or --list')
     try:
+        folder = given_path(options.dir, what='folder') if options.dir else checkpoint_dir()
+        if options.list:
+            _print_list(folder)
+            return 0
         path = _download_with_bar(_known(options.model), folder)
     except SamError as error:
         print(f'download: {error}', file=sys.stderr)
@@ -199,7 +233,12 @@ def _download_with_bar(known: KnownCheckpoint, folder: Path) -> Path:
             bar.total = total
             bar.update(have - bar.n)
 
-        return download(known, folder, progress=show)
+        return download(
+            known,
+            folder,
+            progress=show,
+            report=lambda text: tqdm.write(f'download: {text}', file=sys.stderr),
+        )
 
 
 def _print_list(folder: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from sam_segmentation.core.errors import SamError
 
@@ -38,6 +39,30 @@ def check_ordinary(path: Path) -> int:
     return _checked(path, status)
 
 
+def open_ordinary(path: Path) -> BinaryIO:
+    """Open an ordinary file to read it; what is none is never waited for.
+
+    Raises
+    ------
+    FileError
+        As `check_ordinary` does.
+
+    """
+    check_ordinary(path)
+    try:
+        # What lay there may have become a pipe since; opened so, it doesn't block.
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        stream = open(number, 'rb')  # noqa: SIM115  (the caller closes it)
+    except OSError as error:
+        raise FileError(f'{path} cannot be read: {_reason(error)}') from error
+    try:
+        _checked(path, os.fstat(number))
+    except FileError:
+        stream.close()
+        raise
+    return stream
+
+
 def read_file(path: Path, *, max_bytes: int) -> bytes:
     """Return the content of an ordinary file; what is none is never waited for.
 
@@ -47,12 +72,9 @@ def read_file(path: Path, *, max_bytes: int) -> bytes:
         As `check_ordinary` does, and if it has more bytes.
 
     """
-    check_ordinary(path)
     try:
-        # What lay there may have become a pipe since; opened so, it doesn't block.
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(number, 'rb') as stream:
-            size = _checked(path, os.fstat(number))
+        with open_ordinary(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
             data = stream.read(max_bytes + 1) if size <= max_bytes else b''
     except OSError as error:
         raise FileError(f'{path} cannot be read: {_reason(error)}') from error

@@ -53,12 +53,14 @@ def model_names() -> list[str]:
 
 def find_model(name: str) -> ModelEntry:
     """Return the model of this name or alias; raises UnknownModelError, listing those known."""
+    if not isinstance(name, str):
+        raise UnknownModelError(f'the model is {name!r:.100}; give its name, a text')
     if name.endswith(('.yaml', '.yml')):
         return ModelEntry(name, 'sam_segmentation.backends.sam2:load')
     entry = _entries.get(_aliases.get(name, name))
     if entry is None:
         raise UnknownModelError(
-            f'unknown model {name!r}; known are {", ".join(_entries)}, '
+            f'unknown model {name!r:.200}; known are {", ".join(_entries)}, '
             'or the path of a SAM 2 config (.yaml)'
         )
     return entry

@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 import ssl
 import time
 import urllib.error
@@ -17,6 +18,7 @@ from typing import IO, Any
 
 from sam_segmentation.core.checkpoints import write_atomically
 from sam_segmentation.core.errors import CheckpointError
+from sam_segmentation.core.files import FileError, read_file
 
 _BLOCK = 1 << 18
 _WORTH_A_RETRY = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -29,6 +31,12 @@ _NETWORK = (
 )
 # Called with the bytes that are there and those expected in all, or None.
 Progress = Callable[[int, 'int | None'], None]
+# Called with a line about an attempt that failed.
+Report = Callable[[str], None]
+_MAX_BYTES = 16 << 30  # of a file whose size nobody states
+_MAX_NOTE_BYTES = 4096
+_MARK = re.compile(r'[ -~]{1,200}')
+_NUMBER = re.compile(r'[0-9]{1,15}')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +51,21 @@ class Patience:
         How often to connect in all.
     pause_s : float
         Wait before the second attempt; doubles for each further one, up to a minute.
+    total_s : float
+        Longest time in all.
+    resolving_s : float
+        After which no further attempt is made at a name that does not resolve.
+    bytes_per_s : float
+        A connection that brings less than this in `timeout_s` is given up.
 
     """
 
     timeout_s: float = 30.0
     attempts: int = 8
     pause_s: float = 1.0
+    total_s: float = 6 * 3600.0
+    resolving_s: float = 5.0
+    bytes_per_s: float = 1000.0
 
 
 class _Retry(Exception):  # noqa: N818  (no error that anybody sees)
@@ -59,9 +76,11 @@ class _SecureRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str
     ) -> Any:
-        if req.full_url.startswith('https:') and not newurl.startswith('https:'):
+        encrypted = req.full_url.startswith('https:')
+        if not newurl.startswith('https:' if encrypted else ('https:', 'http:')):
             raise CheckpointError(
-                f'{req.full_url} redirects to {newurl}, which is not encrypted; not followed'
+                f'{req.full_url} redirects to {newurl}, which is not encrypted or no '
+                'web address; not followed'
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -74,6 +93,7 @@ def fetch(
     size: int | None,
     patience: Patience,
     progress: Progress,
+    report: Report = lambda text: None,
 ) -> None:
     """Complete a partial file from an address.
 
@@ -95,20 +115,32 @@ def fetch(
         If the server has something else, or the attempts are used up.
 
     """
-    failure = ''
-    for attempt in range(patience.attempts):
-        if attempt:
-            time.sleep(min(patience.pause_s * 2 ** (attempt - 1), 60.0))
+    start = time.monotonic()
+    failure, pause_s = '', 0.0
+    for attempt in range(1, patience.attempts + 1):
+        time.sleep(pause_s)
         try:
-            _attempt(url, partial, notes, size, patience.timeout_s, progress)
+            _attempt(url, partial, notes, size, patience, start + patience.total_s, progress)
         except _Retry as error:
             failure = str(error)
+            unresolved = False
         except _NETWORK as error:
             failure = str(error) or type(error).__name__
+            unresolved = isinstance(getattr(error, 'reason', error), socket.gaierror)
         else:
             return
+        pause_s = min(patience.pause_s * 2 ** (attempt - 1), 60.0)
+        spent = time.monotonic() - start + pause_s
+        last = attempt == patience.attempts or spent > patience.total_s
+        last = last or (unresolved and spent > patience.resolving_s)
+        report(
+            f'attempt {attempt} of {patience.attempts} failed: {failure}'
+            + ('' if last else f'; the next one is in {pause_s:g} s')
+        )
+        if last:
+            break
     raise CheckpointError(
-        f'{url} could not be fetched in {patience.attempts} attempts, the last one: {failure}; '
+        f'{url} could not be fetched in {attempt} attempts, the last one: {failure}; '
         'check the network and type the command again, it goes on from here'
     )
 
@@ -118,7 +150,8 @@ def _attempt(
     partial: IO[bytes],
     notes: Path,
     size: int | None,
-    timeout_s: float,
+    patience: Patience,
+    end: float,
     progress: Progress,
 ) -> None:
     have = partial.seek(0, 2)
@@ -134,7 +167,7 @@ def _attempt(
     opener = urllib.request.build_opener(_SecureRedirects)
     request = urllib.request.Request(url, headers=headers)  # noqa: S310  (checked by the caller)
     try:
-        response = opener.open(request, timeout=timeout_s)
+        response = opener.open(request, timeout=patience.timeout_s)
     except urllib.error.HTTPError as error:
         with error:
             if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
@@ -144,11 +177,18 @@ def _attempt(
                 raise _Retry(f'the server answers {error.code} {error.reason}') from error
             raise CheckpointError(f'{url} answers {error.code} {error.reason}') from error
     with response:
-        _receive(response, partial, notes, url, size, progress)
+        _receive(response, partial, notes, url, size, patience, end, progress)
 
 
 def _receive(
-    response: Any, partial: IO[bytes], notes: Path, url: str, size: int | None, progress: Progress
+    response: Any,
+    partial: IO[bytes],
+    notes: Path,
+    url: str,
+    size: int | None,
+    patience: Patience,
+    end: float,
+    progress: Progress,
 ) -> None:
     have = partial.seek(0, 2)
     if response.status == http.HTTPStatus.PARTIAL_CONTENT:
@@ -159,7 +199,7 @@ def _receive(
     else:
         have = _restart(partial)
         length = response.headers.get('Content-Length', '')
-        total = int(length) if length.isdecimal() else None
+        total = int(length) if _NUMBER.fullmatch(length) else None
     expected = size if size is not None else total
     if expected is not None and total not in (None, expected):
         kind = response.headers.get('Content-Type', 'an unknown type')
@@ -170,16 +210,39 @@ def _receive(
     if not have:
         _write_mark(notes, url, response.headers)
     progress(have, expected)
-    while block := response.read(_BLOCK):
+    limit = _MAX_BYTES if expected is None else expected
+    window_end, window_have = time.monotonic() + patience.timeout_s, have
+    # read1 returns what is there, so that a server that trickles is seen as such.
+    while block := _read(response):
         _store(partial, block)
         have += len(block)
+        now = time.monotonic()
+        if now > end:
+            raise CheckpointError(
+                f'{url} took more than {patience.total_s:g} s; type the command again, it goes on '
+                'from here'
+            )
+        if now > window_end:
+            if have - window_have < patience.bytes_per_s * patience.timeout_s:
+                raise _Retry(
+                    f'the server brought {have - window_have} bytes in {patience.timeout_s:g} s'
+                )
+            window_end, window_have = now + patience.timeout_s, have
         progress(have, expected)
-        if expected is not None and have > expected:
+        if have > limit:
             _restart(partial)
-            raise CheckpointError(f'{url} sends more than the {expected} bytes expected')
+            raise CheckpointError(f'{url} sends more than the {limit} bytes expected')
     partial.flush()
     if expected is not None and have < expected:
         raise _Retry(f'the connection broke off at {have} of {expected} bytes')
+
+
+def _read(response: Any) -> bytes:
+    try:
+        block: bytes = response.read1(_BLOCK)
+    except OSError as error:
+        raise _Retry(f'the connection broke off: {error}') from error
+    return block
 
 
 def _store(partial: IO[bytes], block: bytes) -> None:
@@ -199,7 +262,7 @@ def _restart(partial: IO[bytes]) -> int:
 
 
 def _content_range(value: str) -> tuple[int | None, int | None]:
-    match = re.fullmatch(r'bytes (\d+)-\d+/(\d+|\*)', value.strip())
+    match = re.fullmatch(r'bytes ([0-9]{1,15})-[0-9]{1,15}/([0-9]{1,15}|\*)', value.strip())
     if match is None:
         return None, None
     return int(match[1]), None if match[2] == '*' else int(match[2])
@@ -207,9 +270,10 @@ def _content_range(value: str) -> tuple[int | None, int | None]:
 
 def _read_mark(notes: Path, url: str) -> str | None:
     try:
-        noted = json.loads(notes.read_text())
-        return noted['mark'] if noted['url'] == url and isinstance(noted['mark'], str) else None
-    except (OSError, ValueError, KeyError, TypeError):
+        noted = json.loads(read_file(notes, max_bytes=_MAX_NOTE_BYTES))
+        mark: str = noted['mark']
+        return mark if noted['url'] == url and _MARK.fullmatch(mark) else None
+    except (FileError, ValueError, KeyError, TypeError, RecursionError):
         return None  # without it the download starts anew
 
 

@@ -72,7 +72,7 @@ def test_a_model_without_a_known_file_needs_one():
 
 
 def test_a_folder_is_no_checkpoint(folder):
-    with pytest.raises(CheckpointError, match='not a file'):
+    with pytest.raises(CheckpointError, match='is a folder; give an ordinary file'):
         resolve_checkpoint('sam_vit_b', folder)
 
 
@@ -157,3 +157,51 @@ def test_where_nothing_can_be_noted_the_digest_is_still_right(monkeypatch, tmp_p
     monkeypatch.setenv('SAM_CHECKPOINT_DIR', os.devnull + '/nowhere')
     (tmp_path / 'weights.pt').write_bytes(WEIGHTS)
     assert file_digest(tmp_path / 'weights.pt') == DIGEST
+
+
+@pytest.mark.parametrize('kind', ['device', 'pipe', 'loop'])
+@pytest.mark.parametrize('name', ['mine.pt', 'mine.pt.sha256'])
+def test_neither_a_checkpoint_nor_its_pin_is_waited_for(folder, kind, name):
+    (folder / 'mine.pt').write_bytes(WEIGHTS)
+    path = folder / name
+    path.unlink(missing_ok=True)
+    if kind == 'device':
+        path.symlink_to('/dev/zero')
+    elif kind == 'pipe':
+        os.mkfifo(path)
+    else:
+        path.symlink_to(path)
+    with pytest.raises(CheckpointError, match=r'give an ordinary file|cannot be read'):
+        resolve_checkpoint('sam_vit_b', folder / 'mine.pt')
+
+
+@pytest.mark.parametrize('path', ['~nosuchuser/x.pt', 'x' * 5000, 'a/' * 2500 + 'x', 'a\0b'])
+def test_a_path_that_cannot_be_one_is_named(path):
+    with pytest.raises(CheckpointError, match='give') as caught:
+        resolve_checkpoint('sam_vit_b', path)
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_folder_that_cannot_be_one_is_named(monkeypatch):
+    monkeypatch.setenv('SAM_CHECKPOINT_DIR', '~nosuchuser')
+    with pytest.raises(CheckpointError, match=r'SAM_CHECKPOINT_DIR.*nosuchuser'):
+        resolve_checkpoint('sam_vit_b')
+
+
+def test_a_file_exchanged_at_the_same_size_and_time_is_read_anew(folder):
+    path = folder / 'weights.pt'
+    path.write_bytes(WEIGHTS)
+    assert file_digest(path) == DIGEST
+    before = path.stat()
+    other = folder / 'other'
+    other.write_bytes(b'W' + WEIGHTS[1:])
+    other.replace(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file_digest(path) != DIGEST
+
+
+@pytest.mark.parametrize('text', ['[' * 100_000, '{"a": {"stamp": 1, "sha256": []}}', ' ' * 2**21])
+def test_hostile_notes_of_digests_do_no_harm(folder, text):
+    (folder / 'digests.json').write_text(text)
+    (folder / 'weights.pt').write_bytes(WEIGHTS)
+    assert file_digest(folder / 'weights.pt') == DIGEST

@@ -3,8 +3,11 @@
 
 import fcntl
 import hashlib
+import json
+import os
 import random
 import shutil
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -322,6 +325,109 @@ def test_encryption_is_not_given_up_by_a_redirect():
         transfer._SecureRedirects().redirect_request(
             request, None, 302, 'Found', {}, 'http://example.org/weights.pt'
         )
+
+
+@pytest.mark.parametrize('to', ['file:///etc/passwd', 'ftp://127.0.0.1/x'])
+def test_a_redirect_to_no_web_address_is_not_followed(case, to):
+    with pytest.raises(CheckpointError, match=r'not followed|not allowed|302'):
+        run(case, answers(302, Location=to))
+
+
+def test_a_name_that_does_not_resolve_is_said_soon_and_at_each_attempt(case, monkeypatch):
+    def unknown(*_, **__):
+        raise socket.gaierror(-2, 'Name or service not known')
+
+    monkeypatch.setattr(socket, 'getaddrinfo', unknown)
+    said, pauses = [], []
+    monkeypatch.setattr(transfer.time, 'sleep', pauses.append)
+    with pytest.raises(CheckpointError, match='Name or service not known'):
+        download(case.known, case.folder, report=said.append, patience=Patience(resolving_s=0.5))
+    assert len(said) == 1
+    assert 'Name or service not known' in said[0]
+    assert sum(pauses) < 20
+
+
+def test_each_attempt_and_its_cause_are_said(case):
+    said = []
+    run(case, answers(503), breaks_off, ranged, report=said.append)
+    assert len(said) == 2
+    assert '503' in said[0]
+    assert 'broke off' in said[1]
+
+
+def trickles(handler):
+    handler.send_head(200, len(CONTENT), ETag='"v1"')
+    while not handler.server.released.wait(0.02):
+        try:
+            handler.wfile.write(b'x')
+            handler.wfile.flush()
+        except OSError:
+            return
+
+
+def test_a_server_that_trickles_is_given_up(case):
+    case.server.script[:] = [trickles]
+    patience = Patience(timeout_s=0.2, attempts=2, pause_s=0.0)
+    with pytest.raises(CheckpointError, match=r'brought \d+ bytes in 0\.2 s'):
+        download(case.known, case.folder, patience=patience)
+
+
+def test_the_time_in_all_is_bounded(case):
+    case.server.script[:] = [trickles]
+    patience = Patience(timeout_s=5, attempts=9, pause_s=0.0, total_s=0.2)
+    with pytest.raises(CheckpointError, match=r'more than 0\.2 s'):
+        download(case.known, case.folder, patience=patience)
+
+
+@pytest.mark.parametrize('length', ['9' * 5000, '-1', '٣', '1e9'])
+def test_a_length_that_is_none_is_not_believed(case, length):
+    def lies(handler):
+        handler.send_response(200)
+        handler.wfile.write(b'Content-Length: ' + length.encode() + b'\r\n')
+        handler.end_headers()
+        handler.wfile.write(CONTENT)
+
+    try:
+        run(case, lies)
+    except CheckpointError:
+        check_nothing_under_the_final_name(case)
+    else:
+        check_complete(case)
+
+
+@pytest.mark.parametrize('kind', ['link', 'hard link', 'pipe', 'folder'])
+def test_a_partial_file_that_is_no_file_of_ours_is_left_alone(case, kind):
+    other = case.folder / 'precious'
+    other.write_bytes(b'precious')
+    if kind == 'link':
+        case.part.symlink_to(other)
+    elif kind == 'hard link':
+        os.link(other, case.part)
+    elif kind == 'pipe':
+        os.mkfifo(case.part)
+    else:
+        case.part.mkdir()
+    with pytest.raises(CheckpointError, match=r'no file of this download|cannot be written'):
+        run(case)
+    assert other.read_bytes() == b'precious'
+    assert case.server.requests == []
+
+
+def test_a_folder_in_the_files_place_is_named(case):
+    case.target.mkdir()
+    with pytest.raises(CheckpointError, match='is a folder'):
+        run(case)
+
+
+@pytest.mark.parametrize('mark', ['a\r\nHost: b', 'é', '', 7, 'x' * 999])
+def test_a_hostile_note_of_the_mark_starts_anew(case, mark):
+    case.part.write_bytes(CONTENT[:HALF])
+    notes = case.folder / 'weights.pt.part.json'
+    transfer._write_mark(notes, case.known.url, {'ETag': '"v1"'})
+    notes.write_text(json.dumps({'url': case.known.url, 'mark': mark}))
+    run(case)
+    check_complete(case)
+    assert 'Range' not in case.server.requests[0]
 
 
 def test_an_unknown_digest_is_pinned_and_holds(case):
