@@ -20,7 +20,7 @@ sys.path += [str(ROOT / 'sam_grasping' / 'test'), str(ROOT / 'sam_grasping' / 't
 from builtin_interfaces.msg import Time  # noqa: E402
 from drawing import ball, click  # noqa: E402
 from geometry_msgs.msg import Point, PointStamped  # noqa: E402
-from hostile_messages import hostile  # noqa: E402
+from hostile_messages import hostile, spoiled  # noqa: E402
 from lifecycle_msgs.msg import Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from node_tracking import resident_mb  # noqa: E402
@@ -104,6 +104,7 @@ class _Storm:
         # Somebody listens, else nothing is tracked.
         ros.listen(ObjectMaskArray, '/sam/objects')
         self.sent = 0
+        self.good: dict[str, Any] = {}
         self.waiting: list[tuple[Any, float, str]] = []
         self.times_s: list[float] = []
         self.late: Counter[str] = Counter()
@@ -186,16 +187,25 @@ class _Storm:
             frame_id='optical',
         )
         pixels = ball(60 + self.sent % 100, 120, size_wh=SIZE_WH)
-        self.publishers['/sam/image'].publish(array_to_image(pixels, 'rgb8', header))
-        self.publishers['/sam_grasping/depth'].publish(depth_image(header=header))
-        for name in ('/sam', '/sam_grasping'):
-            self.publishers[f'{name}/camera_info'].publish(camera_info(header=header))
-        self.publishers['/sam_grasping/objects'].publish(objects_message(header))
+        self.good = {
+            '/sam/image': array_to_image(pixels, 'rgb8', header),
+            '/sam/camera_info': camera_info(header=header),
+            '/sam_grasping/depth': depth_image(header=header),
+            '/sam_grasping/camera_info': camera_info(header=header),
+            '/sam_grasping/objects': objects_message(header),
+        }
+        for topic, message in self.good.items():
+            self.publishers[topic].publish(message)
 
     def _spoil_a_topic(self) -> None:
         topic = str(self.rng.choice(list(TOPICS)))
-        sane = float(self.rng.choice([0.0, 0.5, 0.9]))
-        self.publishers[topic].publish(hostile(TOPICS[topic], self.rng, sane=sane))
+        good = self.good.get(topic)
+        if good is not None and self.rng.random() < 0.6:
+            message = spoiled(good, self.rng)
+        else:
+            sane = float(self.rng.choice([0.0, 0.5, 0.9]))
+            message = hostile(TOPICS[topic], self.rng, sane=sane)
+        self.publishers[topic].publish(message)
         self.asked['messages'] += 1
 
     def _change_state(self) -> None:

@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import resource
+import struct
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / 'sam_segmentation' / 'test'
@@ -32,12 +34,13 @@ from fault_storm import storm  # noqa: E402
 from hostile_messages import hostile  # noqa: E402
 from recorded import images, write_bag, write_video  # noqa: E402
 from report import Figure, at_most, write  # noqa: E402
+from rvl_encoder import encode_rvl  # noqa: E402
 from small_models import write_small_sam2  # noqa: E402
 from tabletop_camera import camera_info  # noqa: E402
 
 from sam_segmentation.core.errors import SamError  # noqa: E402
 
-FILES = 10_000
+FILES = 6_000
 HANG_S = 5.0
 MOST_MB = 1500.0
 # What turns up where a number, a name or a list was.
@@ -103,7 +106,7 @@ def _kinds(folder: Path) -> dict[str, tuple[list[Seed], Reader, float]]:
     prompts = [('.yaml', json.dumps({'prompts': entries}, indent=1).encode())]
     return {
         'images': (pictures, _read_image, 6),
-        'depth images': ([('.depth', bytes(12) + pictures[2][1])], _read_depth, 6),
+        'depth images': (_depth_images(pictures[2][1], deep), _read_depth, 6),
         'checkpoints': (
             [*_small_checkpoints(), _safetensors()],
             _read_checkpoint,
@@ -115,6 +118,15 @@ def _kinds(folder: Path) -> dict[str, tuple[list[Seed], Reader, float]]:
         'prompt files': (prompts, _read_prompts, 2),
         'calibrations': ([('.seed', b'0')], _read_calibration, 2),
     }
+
+
+def _depth_images(png: bytes, pixels: npt.NDArray[np.uint16]) -> list[Seed]:
+    height, width = pixels.shape
+    head = struct.pack('<iff', 0, 100.0, 0.0)
+    return [
+        ('.png', head + png),
+        ('.rvl', head + struct.pack('<ii', width, height) + encode_rvl(pixels)),
+    ]
 
 
 def _small_checkpoints() -> list[Seed]:
@@ -151,9 +163,8 @@ def _read_depth(path: Path) -> object:
 
     from sam_grasping.ros.compressed_depth import depth_from_compressed
 
-    number = int(path.stem)
-    coding = 'rvl' if number % 4 == 3 else 'png'
-    kind = '32FC1' if number % 8 == 5 else '16UC1'
+    coding = path.suffix.removeprefix('.')
+    kind = '32FC1' if int(path.stem) % 8 == 5 else '16UC1'
     message = CompressedImage(format=f'{kind}; compressedDepth {coding}', data=path.read_bytes())
     return depth_from_compressed(message)
 
@@ -187,14 +198,14 @@ def _read_calibration(path: Path) -> object:
     """Make rays of a calibration with nonsense in some fields; the file's name is its seed."""
     from sensor_msgs.msg import CameraInfo
 
-    from sam_grasping.ros.conversions import camera_from_msg
+    from sam_segmentation.ros.conversions import camera_from_msg
 
     rng = np.random.default_rng(int(path.stem))
     message, nonsense = camera_info(), hostile(CameraInfo, rng)
     names = list(message.get_fields_and_field_types())
     for name in rng.permutation(names)[: min(int(path.stem), 3)]:
         setattr(message, name, getattr(nonsense, name))
-    return camera_from_msg(message)
+    return camera_from_msg(message, (320, 240), rectified='auto', topic='/depth').rays_xy
 
 
 def _attack(

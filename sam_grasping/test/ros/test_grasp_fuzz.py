@@ -12,6 +12,7 @@ import rclpy
 from builtin_interfaces.msg import Time
 from drawing import click
 from geometry_msgs.msg import PoseArray
+from hostile_messages import ROUNDS as ROUNDS_OF_TOPICS
 from hostile_messages import attack
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image, PointCloud2
@@ -225,7 +226,7 @@ def test_nonsense_on_every_topic_leaves_the_node_alive(ros):
             '/sam_grasping/objects': objects_message(header),
         }
         turn = lambda _: executor.spin_once(timeout_sec=0)  # noqa: E731
-        sent = attack(node, 60, between=turn, good=good)
+        sent = attack(node, ROUNDS_OF_TOPICS, between=turn, good=good)
         topics = {'depth', 'camera_info', 'objects'}
         assert {f'/sam_grasping/{topic}' for topic in topics} | {'/tf'} <= set(sent)
         assert node.state == 'active'

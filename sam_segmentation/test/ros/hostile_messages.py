@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages of any type with nonsense in their fields, and all that a node's topics may get."""
+"""Messages of any type with nonsense in their fields, and all that a node's topics may get.
+
+`TOPIC_FUZZ=5000 pytest --timeout 0 -k nonsense_on_every_topic` gives both nodes so many per topic.
+"""
 
 from __future__ import annotations
 
+import os
 from copy import deepcopy
 from importlib import import_module
 
@@ -26,6 +30,8 @@ STRINGS = (
     '\n\x1b[31m', '\u202e\u0000x', 'ä' * 300, 'x' * 10_000,
 )  # fmt: skip
 LENGTHS = (0, 1, 2, 3, 4, 5, 8, 13, 14, 15, 36, 1000)
+# Messages per topic.
+ROUNDS = int(os.environ.get('TOPIC_FUZZ', '60'))
 # How long the longest array of numbers is, and of messages.
 HUGE, MANY = 100_000, 300
 INTEGERS = {'octet': (0, 255), 'char': (0, 255), 'wchar': (0, 65535)} | {

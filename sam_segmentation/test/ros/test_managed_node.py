@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import rclpy
 from geometry_msgs.msg import Point, PointStamped
-from hostile_messages import attack
+from hostile_messages import ROUNDS, attack
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter as ParameterMsg
 from rcl_interfaces.msg import ParameterValue
@@ -227,7 +227,7 @@ def test_nonsense_on_every_topic_leaves_the_node_alive(context):
             ),
         }  # fmt: skip
         turn = lambda _: executor.spin_once(timeout_sec=0)  # noqa: E731
-        sent = attack(node, 60, between=turn, good=good)
+        sent = attack(node, ROUNDS, between=turn, good=good)
         assert {'/sam/image', '/sam/click', '/sam/clicked_point', '/tf'} <= set(sent)
         assert node.state == 'active'
         node.destroy_node()
