@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from sam_segmentation.backends.sam2_arguments import ARGUMENTS, NULLABLE, TARGETS, Layer
 from sam_segmentation.core.checkpoints import given_path
 from sam_segmentation.core.errors import CheckpointError, SamError
-from sam_segmentation.core.files import check_ordinary
+from sam_segmentation.core.files import FileError, check_ordinary
 from sam_segmentation.core.plain_yaml import Plain, read_plain_yaml
 
 # The largest official model has 224 million values.
@@ -46,7 +46,9 @@ def config_path(name: str) -> Path:
         path = given_path(name, what='SAM 2 config')
         try:
             check_ordinary(path)
-        except SamError as error:
+        except FileError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                error = FileError(f'{path} does not exist')
             raise CheckpointError(f'the SAM 2 config {error}; give an existing file') from error
         return path
     family, _, size = name.partition('_hiera_')

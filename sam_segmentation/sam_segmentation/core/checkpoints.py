@@ -18,6 +18,8 @@ from sam_segmentation.core.files import FileError, check_ordinary, open_ordinary
 
 DIR_VARIABLE = 'SAM_CHECKPOINT_DIR'
 _DIGESTS = 'digests.json'
+# The largest official one has 2.6 GB; with what an optimizer keeps, three times that.
+MAX_CHECKPOINT_BYTES = 16_000_000_000
 _MAX_NOTE_BYTES = 1 << 20
 _MAX_PIN_BYTES = 4096
 _MAX_PATH = 4095  # bytes; Linux opens no longer one
@@ -94,7 +96,7 @@ def resolve_checkpoint(model: str, checkpoint: str | Path | None = None) -> Path
         remedy = f'type: {download_command(model)}'
     else:
         raise CheckpointError(
-            f'no checkpoint is known for {model!r}; give its file as the checkpoint'
+            f'no checkpoint is known for {model!r:.100}; give its file as the checkpoint'
         )
     if not os.path.lexists(path):
         raise CheckpointError(f'the checkpoint {path} of {model} does not exist; {remedy}')
@@ -123,6 +125,11 @@ def verify(path: Path, known: KnownCheckpoint | None) -> None:
                 f'the checkpoint {path} has {size} bytes instead of {known.size}: it is '
                 f'truncated or not the official file; {remedy} (a file of your own needs '
                 'another name)'
+            )
+        if size > MAX_CHECKPOINT_BYTES:
+            raise CheckpointError(
+                f'the checkpoint {path} has {size:,} bytes; at most {MAX_CHECKPOINT_BYTES:,} are '
+                f'accepted; {remedy}'
             )
         expected = known.sha256 if known and known.sha256 else pinned_digest(path)
         if expected is not None and (digest := file_digest(path)) != expected:
