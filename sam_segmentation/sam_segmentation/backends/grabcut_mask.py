@@ -23,7 +23,9 @@ HALF_GRADIENT = 8.0
 LEAST_OUTLINE = 0.3
 # An outline is exact this near to the sharpest edges. Edges far from it must be so much sharper
 # than those on it before the whole mask is moved there: a shifted one finds them on one side.
-EXACT_PX, FAR_PX, FAR_SHARPER = 1, 3, 1.25
+# On simulated scenes (seeds 0 to 35) 1.0 to 1.5 are within 0.0015 of IoU of each other: of these
+# the one that moves least what was given.
+EXACT_PX, FAR_PX, FAR_SHARPER = 1, 3, 1.5
 # No cut is better than an outline this sharp.
 SHARP = 2.2
 # An outline that lies on the image's edges stays, unless another one lies on them this much
