@@ -19,8 +19,8 @@ from typing import IO, Any
 from sam_segmentation.core.checkpoints import write_atomically
 from sam_segmentation.core.errors import CheckpointError
 from sam_segmentation.core.files import FileError, read_file
+from sam_segmentation.core.received import Received
 
-_BLOCK = 1 << 18
 _WORTH_A_RETRY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NETWORK = (
     urllib.error.URLError,
@@ -55,6 +55,8 @@ class Patience:
         Longest time in all.
     resolving_s : float
         After which no further attempt is made at a name that does not resolve.
+    name_s : float
+        Longest wait for a name server.
     bytes_per_s : float
         A connection that brings less than this in `timeout_s` is given up.
 
@@ -65,6 +67,7 @@ class Patience:
     pause_s: float = 1.0
     total_s: float = 6 * 3600.0
     resolving_s: float = 5.0
+    name_s: float = 15.0
     bytes_per_s: float = 1000.0
 
 
@@ -166,8 +169,11 @@ def _attempt(
         headers |= {'Range': f'bytes={have}-', 'If-Range': mark}
     opener = urllib.request.build_opener(_SecureRedirects)
     request = urllib.request.Request(url, headers=headers)  # noqa: S310  (checked by the caller)
+    received = Received(opener, request, patience.timeout_s)
     try:
-        response = opener.open(request, timeout=patience.timeout_s)
+        _wait_for_the_name(received, request.host, patience)
+        response = received.next(patience.timeout_s)
+        _receive(received, response, partial, notes, url, size, patience, end, progress)
     except urllib.error.HTTPError as error:
         with error:
             if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
@@ -176,11 +182,20 @@ def _attempt(
             if error.code in _WORTH_A_RETRY:
                 raise _Retry(f'the server answers {error.code} {error.reason}') from error
             raise CheckpointError(f'{url} answers {error.code} {error.reason}') from error
-    with response:
-        _receive(response, partial, notes, url, size, patience, end, progress)
+    finally:
+        received.close()
+
+
+def _wait_for_the_name(received: Received, host: str, patience: Patience) -> None:
+    try:
+        received.next(patience.name_s)
+    except TimeoutError as error:
+        unresolved = socket.gaierror(f'no name server knows {host} within {patience.name_s:g} s')
+        raise urllib.error.URLError(unresolved) from error
 
 
 def _receive(
+    received: Received,
     response: Any,
     partial: IO[bytes],
     notes: Path,
@@ -212,8 +227,7 @@ def _receive(
     progress(have, expected)
     limit = _MAX_BYTES if expected is None else expected
     window_end, window_have = time.monotonic() + patience.timeout_s, have
-    # read1 returns what is there, so that a server that trickles is seen as such.
-    while block := _read(response):
+    while block := received.next(patience.timeout_s):
         _store(partial, block)
         have += len(block)
         now = time.monotonic()
@@ -235,14 +249,6 @@ def _receive(
     partial.flush()
     if expected is not None and have < expected:
         raise _Retry(f'the connection broke off at {have} of {expected} bytes')
-
-
-def _read(response: Any) -> bytes:
-    try:
-        block: bytes = response.read1(_BLOCK)
-    except OSError as error:
-        raise _Retry(f'the connection broke off: {error}') from error
-    return block
 
 
 def _store(partial: IO[bytes], block: bytes) -> None:

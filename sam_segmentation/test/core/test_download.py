@@ -9,6 +9,7 @@ import random
 import shutil
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
@@ -543,3 +544,52 @@ def test_a_stopped_download_can_go_on(case, monkeypatch, capsys):
     monkeypatch.setattr(download_module, 'download', interrupt)
     assert main(['sam_vit_b']) == 130
     assert 'again to go on' in capsys.readouterr().err
+
+
+def trickles_after(*parts):
+    """Answer in small parts, none of them late, for ever."""
+
+    def behave(handler):
+        for part in parts:
+            handler.wfile.write(part)
+        while not handler.server.released.wait(0.02):
+            handler.wfile.write(b'0')
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    'opening',
+    [
+        b'',
+        b'HTTP/1.1 200 OK\r\nX: ',
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n',
+    ],
+    ids=['status', 'header', 'chunk', 'body'],
+)
+def test_a_server_that_trickles_is_given_up_wherever_it_does(case, opening):
+    began = time.monotonic()
+    patience = Patience(timeout_s=0.2, attempts=2, pause_s=0.0)
+    case.server.script[:] = [trickles_after(opening)]
+    with pytest.raises(CheckpointError, match='in 2 attempts'):
+        download(case.known, case.folder, patience=patience)
+    assert time.monotonic() - began < 8
+    check_nothing_under_the_final_name(case)
+
+
+def test_a_name_server_that_does_not_answer_is_not_waited_for(case, monkeypatch):
+    released = threading.Event()
+    monkeypatch.setattr(socket, 'getaddrinfo', lambda *_, **__: released.wait(20))
+    lines = []
+    patience = Patience(name_s=0.1, resolving_s=0.0)
+    with pytest.raises(CheckpointError, match=r'1 attempts.*no name server knows 127'):
+        download(case.known, case.folder, patience=patience, report=lines.append)
+    released.set()
+    assert 'attempt 1 of 8 failed' in lines[0]
+    assert Patience().name_s + Patience().resolving_s <= 20
+
+
+def test_an_address_that_is_none_is_retried_and_said(case):
+    with pytest.raises(CheckpointError, match='in 4 attempts'):
+        run(case, answers(302, Location=f'http://{"a" * 70}..b/x'))
