@@ -69,11 +69,12 @@ def read_plain_yaml(path: Path) -> Plain:
                 within.pop()
             if isinstance(event, yaml.NodeEvent):
                 _add(event, within)
-    except (yaml.YAMLError, UnicodeError) as error:
-        message = ' '.join(str(error).split())[:200]
-        raise PlainYamlError(f'{path} is no YAML: {message}') from error
     except PlainYamlError as error:
         raise PlainYamlError(f'{path}, {error}') from error
+    # The latter two come from the scanner, for an escape or a version that is no number of its.
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        message = ' '.join(str(error).split())[:200]
+        raise PlainYamlError(f'{path} is no YAML: {message}') from error
     return root[0] if root else None
 
 
