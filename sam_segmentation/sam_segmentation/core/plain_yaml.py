@@ -42,7 +42,7 @@ class PlainYamlError(SamError, ValueError):
     """A YAML file that cannot be read, or is more than plain data."""
 
 
-def read_plain_yaml(path: Path) -> Plain:
+def read_plain_yaml(path: Path, *, max_bytes: int = MAX_BYTES) -> Plain:
     """Read one document of mappings by words, lists, words, numbers, booleans and nulls.
 
     There are no tags, aliases, merges, dates, or references such as ${name}: each is refused,
@@ -51,12 +51,12 @@ def read_plain_yaml(path: Path) -> Plain:
     Raises
     ------
     FileError
-        If it is no ordinary file of at most `MAX_BYTES`.
+        If it is no ordinary file of at most `max_bytes`.
     PlainYamlError
         If it is not plain, or nested deeper than `MAX_DEPTH`; the message says in which line.
 
     """
-    text = read_file(path, max_bytes=MAX_BYTES)
+    text = read_file(path, max_bytes=max_bytes)
     root: list[Plain] = []
     # The collections that are open, each with the key that waits for its value.
     within: list[tuple[dict[str, Plain] | list[Plain], str | None]] = [(root, None)]

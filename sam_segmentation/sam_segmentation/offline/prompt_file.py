@@ -6,28 +6,25 @@ from __future__ import annotations
 import hashlib
 import json
 import reprlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from sam_segmentation.core.decoding import decode_values
 from sam_segmentation.core.errors import ImageError, PromptError
 from sam_segmentation.core.files import FileError, read_file
 from sam_segmentation.core.image_header import MAX_FILE_BYTES
+from sam_segmentation.core.plain_yaml import PlainYamlError, read_plain_yaml
 from sam_segmentation.core.prompt import Prompt, check_text
 from sam_segmentation.core.tracker import MAX_ID
 from sam_segmentation.offline.errors import InputError
 
 _KEYS = ('frame', 'object', 'label', 'box', 'points', 'labels', 'mask', 'remove')
 _MAX_BYTES = 4 * 2**20
-# Of one word or number in YAML; a file's path is no longer either.
-_MAX_SCALAR = 4096
-_MERGE = 'tag:yaml.org,2002:merge'
 _BOX_NUMBERS, _POINT_NUMBERS = 4, 2
 
 
@@ -71,12 +68,17 @@ def read_prompt_file(path: Path) -> list[PromptEntry]:
 
     """
     try:
-        text = read_file(path, max_bytes=_MAX_BYTES).decode()
-    except UnicodeDecodeError as error:
-        raise InputError(f'{path} is no text in UTF-8: {error}') from error
+        document: Any = _parse(path)
     except FileError as error:
         raise InputError(f'{error}; give a prompt file') from error
-    document = _parse(text, path)
+    except RecursionError as error:
+        raise InputError(f'{path} is nested too deeply; give a list of prompts') from error
+    except PlainYamlError as error:
+        raise InputError(str(error)) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f'{path} is no text in UTF-8: {error}') from error
+    except ValueError as error:
+        raise InputError(f'{path} cannot be parsed: {error}; correct it there') from error
     if not isinstance(document, dict) or list(document) != ['prompts']:
         raise InputError(f'{path}: give one list under the key "prompts", and nothing beside it')
     entries = document['prompts']
@@ -85,16 +87,11 @@ def read_prompt_file(path: Path) -> list[PromptEntry]:
     return [_entry(entry, f'{path}, entry {i}', path) for i, entry in enumerate(entries, 1)]
 
 
-def _parse(text: str, path: Path) -> Any:
-    try:
-        if path.suffix.lower() == '.json':
-            return json.loads(text, object_pairs_hook=_unique)
-        return yaml.load(text, _UniqueLoader)  # noqa: S506  (a SafeLoader)
-    except RecursionError as error:
-        raise InputError(f'{path} is nested too deeply; give a list of prompts') from error
-    except (yaml.YAMLError, ValueError) as error:
-        said = ' '.join(str(error).split())
-        raise InputError(f'{path} cannot be parsed: {said}; correct it there') from error
+def _parse(path: Path) -> Any:
+    if path.suffix.lower() == '.json':
+        text = read_file(path, max_bytes=_MAX_BYTES).decode()
+        return json.loads(text, object_pairs_hook=_unique)
+    return read_plain_yaml(path, max_bytes=_MAX_BYTES)
 
 
 def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
@@ -104,37 +101,6 @@ def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
             raise ValueError(f'{_shown(key)} is given twice')
         found[key] = value
     return found
-
-
-class _UniqueLoader(yaml.SafeLoader):
-    """Refuses keys given twice, of which YAML would keep the last, and what grows by itself."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-        if isinstance(event, yaml.ScalarEvent) and len(event.value) > _MAX_SCALAR:
-            raise yaml.constructor.ConstructorError(
-                None,
-                None,
-                f'a value is longer than {_MAX_SCALAR} characters, on line {self.line + 1}',
-                None,
-            )
-        return super().compose_node(parent, index)
-
-    def flatten_mapping(self, node: Any) -> None:
-        if any(key.tag == _MERGE for key, _ in node.value):
-            raise yaml.constructor.ConstructorError(
-                None, None, 'the key << is not read here; write out what it stands for', None
-            )
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        pairs = [(self.construct_object(key, deep=True), key) for key, _ in node.value]
-        try:
-            _unique(pairs)
-        except (TypeError, ValueError) as error:
-            raise yaml.constructor.ConstructorError(
-                None, None, str(error), node.start_mark
-            ) from error
-        return super().construct_mapping(node, deep=deep)
 
 
 def _entry(entry: Any, where: str, path: Path) -> PromptEntry:

@@ -223,6 +223,7 @@ PROMPTS = {
     'deep': 'prompts: ' + '[' * 100_000,
     'deep keys': '? ' * 5_000,
     'itself': 'prompts: &a [*a]',
+    'letter': 'prompts: "\\UFFFFFFFF"',
     'control': 'prompts: [{frame: 0, object: 1, box: [0, 0, 5, 5], label: "a\\n\\e[2Jb"}]',
     'label': 'prompts: [{frame: 0, object: 1, box: [0, 0, 5, 5], label: ' + 'x' * 257 + '}]',
 }
