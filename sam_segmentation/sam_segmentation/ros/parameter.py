@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import rclpy
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
 from rclpy.exceptions import ParameterUninitializedException
 from rclpy.node import Node
 
@@ -58,7 +63,10 @@ class Parameter:
 
 
 def declare(node: Node, parameters: Iterable[Parameter]) -> None:
-    """Declare parameters; ROS refuses a value outside its range and says so."""
+    """Declare parameters; ROS refuses a value outside its range and says so.
+
+    What is declared stays so: to ROS, a parameter that is set to nothing is one to be deleted.
+    """
     for parameter in parameters:
         default: Any = parameter.default
         if parameter.array_of is not None:
@@ -66,6 +74,7 @@ def declare(node: Node, parameters: Iterable[Parameter]) -> None:
         elif isinstance(default, tuple):
             default = list(default)
         node.declare_parameter(parameter.name, default, parameter.descriptor())
+    node.add_on_set_parameters_callback(_refuse_deletion)
 
 
 RECTIFIED_PARAMETER = Parameter(
@@ -75,6 +84,16 @@ RECTIFIED_PARAMETER = Parameter(
     "(K and D hold), or auto (true if the last part of the images' topic has the word rect).",
     any_type=True,
 )
+
+
+def _refuse_deletion(parameters: list[rclpy.Parameter]) -> SetParametersResult:
+    for parameter in parameters:
+        if parameter.type_ == rclpy.Parameter.Type.NOT_SET:
+            return SetParametersResult(
+                successful=False,
+                reason=f'{parameter.name} cannot be deleted; give it a value',
+            )
+    return SetParametersResult(successful=True)
 
 
 def value(node: Node, name: str) -> Any:

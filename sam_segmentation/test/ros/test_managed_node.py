@@ -31,7 +31,8 @@ class Toy(ManagedNode):
 
     def __init__(self):
         self.errors, self.taken = {}, []
-        super().__init__('toy', [Parameter('autostart', False, 'Not here.')])
+        any_type = Parameter('any_type', 'auto', 'A word or a number.', any_type=True)
+        super().__init__('toy', [Parameter('autostart', False, 'Not here.'), any_type])
 
     def _step(self, name):
         self.taken.append(name)
@@ -170,6 +171,15 @@ def test_a_parameter_of_no_known_type_is_answered(toy):
     )
     assert not answer.result.successful
     assert toy.faults.count == 2
+
+
+@pytest.mark.parametrize('name', ['autostart', 'use_sim_time', 'any_type'])
+def test_a_parameter_that_is_set_to_nothing_stays(toy, name):
+    before = toy.get_parameter(name).value
+    [result] = toy.set_parameters([rclpy.Parameter(name)])
+    assert not result.successful
+    assert 'cannot be' in result.reason
+    assert toy.get_parameter(name).value == before
 
 
 def test_a_reason_is_one_text_that_a_log_and_ros_can_carry():
