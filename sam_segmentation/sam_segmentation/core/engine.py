@@ -124,6 +124,7 @@ class Engine:
         self.cache = EmbeddingCache(self.segmenter, cache_size)
         self.session = TrackingSession(tracker, history=history, on_reset=tell)
         self._on_images = 0
+        self._turns: deque[object] = deque()
         self.model_times_s: deque[float] = deque(maxlen=30)
         self.step_times_s: deque[float] = deque(maxlen=30)
 
@@ -250,9 +251,15 @@ class Engine:
             check((image.shape[1], image.shape[0]))
             return image
 
-        # Each of them holds an embedding, whether the cache still knows it or not.
-        while self._on_images >= _MAX_ON_IMAGES:
-            yield
+        # Each of them holds an embedding, whether the cache still knows it or not. Who came first
+        # goes first.
+        turn = object()
+        self._turns.append(turn)
+        try:
+            while self._on_images >= _MAX_ON_IMAGES or self._turns[0] is not turn:
+                yield
+        finally:
+            self._turns.remove(turn)
         self._on_images += 1
         try:
             misses = self.cache.misses

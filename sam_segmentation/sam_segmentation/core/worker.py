@@ -20,6 +20,9 @@ from sam_segmentation.core.steps import Steps, T
 Job = Callable[[], Any]
 
 _THREAD_NAME = 'inference'
+# How much of a frame's time requests may take before the next frame, if one part is not enough; to
+# the millisecond, since a part that only looks whether it may go on takes no time.
+_SHARE, _INSTANT_S = 0.5, 1e-3
 # How long the part that runs is waited for when the worker stops [s].
 STOP_TIMEOUT_S = 1.0
 
@@ -42,7 +45,8 @@ class Worker:
 
     A request that waits is kept, up to a bound. Of the stream only the newest job waits, so a
     stream faster than the model makes nothing grow, and neither starves the other: while frames
-    come, at most one request, or one part of one, runs between two of them.
+    come, one part of a request runs between two of them, or as many short ones as take half of the
+    time of a frame.
 
     Who no longer waits for a request cancels its future: the request ends before its next part.
 
@@ -70,6 +74,7 @@ class Worker:
         self._stream_job: Job | None = None
         self._stream_since: float | None = None
         self._stream_is_next = False
+        self._frame_s = self._requests_s = 0.0
         self._stopping = False
         self._free: Job = lambda: None
         self._freed: Future[None] = Future()
@@ -228,9 +233,9 @@ class Worker:
                 job, self._stream_job = self._stream_job, None
             else:
                 self._request = self._requests.popleft()
-            self._stream_is_next = job is None
             what = self._request.what if self._request else 'the newest frame of the stream'
-            self._part = what, monotonic()
+            begin = monotonic()
+            self._part = what, begin
         try:
             if job is not None:
                 self._run_stream(job)
@@ -239,7 +244,17 @@ class Worker:
         finally:
             # What is done must not keep its images alive here while the worker waits.
             self._request = self._part = None
+        self._share(monotonic() - begin, is_frame=job is not None)
         return True
+
+    def _share(self, took_s: float, *, is_frame: bool) -> None:
+        """Decide whether a frame is next, after what has just run."""
+        if is_frame:
+            self._frame_s, self._requests_s = took_s, 0.0
+        else:
+            self._requests_s += took_s
+        due_s = _SHARE * self._frame_s - _INSTANT_S
+        self._stream_is_next = not is_frame and self._requests_s >= due_s
 
     def _run_stream(self, job: Job) -> None:
         try:
