@@ -69,7 +69,7 @@ def test_a_start_that_fails_is_told_and_survived(ros):
     camera.set(**good | {'depth_transport': 'telepathy'})
     assert change_state(ros, Transition.TRANSITION_CONFIGURE)
     assert not change_state(ros, Transition.TRANSITION_ACTIVATE)
-    assert "'telepathy'; use raw or compressedDepth" in camera.ask().message
+    assert "'telepathy'; use raw, compressed, compressedDepth" in camera.ask().message
     camera.set(**good)
     assert change_state(ros, Transition.TRANSITION_ACTIVATE)
     camera.send()

@@ -45,19 +45,19 @@ def click(x: float, y: float, label: int = 1) -> Prompt:
 
 
 def random_prompt(rng: np.random.Generator, size_wh: tuple[int, int] = SIZE_WH) -> Prompt:
-    """Return points, a box, both or a mask, all in the image."""
+    """Return points, a box, both or a mask, all in the image and of one mind."""
     width, height = size_wh
     kind = rng.integers(4)
     prompt = Prompt()
+    x0, y0, x1, y1 = 0.0, 0.0, width - 1.0, height - 1.0
+    if kind in (1, 2):
+        x0, y0 = rng.uniform(0, width - 20), rng.uniform(0, height - 20)
+        x1, y1 = min(x0 + rng.uniform(8, 60), x1), min(y0 + rng.uniform(8, 60), y1)
+        prompt.box = box_to_msg((x0, y0, x1, y1))
     if kind in (0, 2):
         for _ in range(rng.integers(1, 4)):
-            prompt.points.append(
-                Point2D(x=rng.uniform(0, width - 1), y=rng.uniform(0, height - 1))
-            )
+            prompt.points.append(Point2D(x=rng.uniform(x0, x1), y=rng.uniform(y0, y1)))
         prompt.labels = [1, *rng.integers(0, 2, len(prompt.points) - 1).tolist()]
-    if kind in (1, 2):
-        x, y = rng.uniform(0, width - 20), rng.uniform(0, height - 20)
-        prompt.box = box_to_msg((x, y, x + rng.uniform(8, 60), y + rng.uniform(8, 60)))
     if kind == 3:
         mask = np.zeros((height, width), np.uint8)
         centre = (int(rng.integers(20, width - 20)), int(rng.integers(20, height - 20)))

@@ -153,7 +153,10 @@ NAN = float('nan')
         (click(5, 5, label=3), 'label 3 means nothing; use 1'),
         (Prompt(points=[Point2D(x=1.0, y=1.0)]), '1 points but 0 labels'),
         (Prompt(points=[Point2D()], labels=[1, 0]), '1 points but 2 labels'),
-        (Prompt(box=box_to_msg((5, 5, 5, 9))), 'box (5, 5, 5, 9) has no area'),
+        (
+            Prompt(box=box_to_msg((5, 5, 5, 9))),
+            'the box of 0 x 4 px has no area; give sizes above 0',
+        ),
         (Prompt(box=box_to_msg((9, 5, 5, 9))), 'has no area'),
         (Prompt(box=box_to_msg((NAN, 5, 5, 9))), 'not finite'),
         (Prompt(box=box_to_msg((500, 5, 600, 9))), 'box (500, 5, 600, 9) lies outside'),
