@@ -22,7 +22,8 @@ demo: $(BUILD_READY) ## Segment objects in the recorded scene; pictures in demo_
 	echo "took: demo $$(( $$(date +%s) - begin )) s; set-up once: $$(cat .venv/.ready $(BUILD_READY) | paste -sd ',')"
 
 test: lint ## Lint, types and all tests
-	@$(IN_WORKSPACE) python -m pytest
+	@# Two at a time, of one thread each: more threads than cores wait for each other.
+	@$(IN_WORKSPACE) export OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1}; python -m pytest -n 2 --dist loadfile
 
 lint: $(BUILD_READY) ## Style and types
 	@$(IN_WORKSPACE) ruff format --check --quiet . || { ruff format --diff . | head -40; exit 1; }; \

@@ -110,6 +110,8 @@ class StampOrder(Generic[T]):
         return False
 
     def _hold(self, item: T) -> None:
+        if not self._in_a_row:
+            self.run = []  # what the item before has proven to be in order
         last = self.run[-1] if self.run else None
         self._in_a_row += 1
         newest_ns = self.newest_ns

@@ -91,7 +91,7 @@ def _parse(path: Path) -> Any:
     if path.suffix.lower() == '.json':
         text = read_file(path, max_bytes=_MAX_BYTES).decode()
         return json.loads(text, object_pairs_hook=_unique)
-    return read_plain_yaml(path, max_bytes=_MAX_BYTES)
+    return read_plain_yaml(path, max_bytes=_MAX_BYTES, with_aliases=True)
 
 
 def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Odd frames in a stream: one costs nothing but itself, what stays is a reset that is told."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -278,3 +280,12 @@ def test_a_size_that_changed_while_nobody_looked_is_seen_by_the_next_prompt():
 def test_negative_stamps_are_written_as_they_are():
     assert format_stamp(-1_500_000_000) == '-1.500000000'
     assert format_stamp(1) == '0.000000001'
+
+
+def test_an_odd_stamp_after_a_new_beginning_is_an_odd_one():
+    """What the beginning had proven to be in order speaks for no later one."""
+    order = StampOrder()
+    for stamp in (2, 0, 0, 0, 0, 1, 0, 2):
+        order.judge(SimpleNamespace(stamp_ns=stamp))
+    assert order.era == 0
+    assert order.newest_ns == 2

@@ -4,6 +4,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from sam_segmentation.offline.errors import InputError
 from sam_segmentation.offline.passes import labels_of, plan_passes
@@ -139,10 +140,18 @@ def test_json_that_is_malformed_is_named(content, message, tmp_path):
         read_prompt_file(path)
 
 
-def test_aliases_are_refused(file):
+def test_what_comes_twice_may_be_an_alias_as_pyyaml_writes_it(file):
+    box = {'frame': 0, 'object': 1, 'box': [0, 0, 5, 5]}
+    text = yaml.safe_dump({'prompts': [box, box | {'frame': 3}]})
+    assert '*' in text
+    file.write_text(text)
+    assert [tuple(one.prompt.box_xyxy) for one in read_prompt_file(file)] == [(0, 0, 5, 5)] * 2
+
+
+def test_aliases_of_aliases_are_refused(file):
     lists = [f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 9)}]' for i in range(1, 30)]
     file.write_text('\n'.join(['a0: &a0 [x]', *lists, 'prompts: *a29']))
-    with pytest.raises(InputError, match='line 2: the alias'):
+    with pytest.raises(InputError, match=r'line 3: the alias \*a1 stands for'):
         read_prompt_file(file)
     file.write_text('\n'.join([f'prompts:\n- {lists[0].replace("*a0", "x")}']))
     with pytest.raises(InputError, match="has the key 'a1'"):
