@@ -90,8 +90,9 @@ class Received:
             self._put(b'')
         except (urllib.error.URLError, http.client.HTTPException, SamError) as error:
             self._put(error)
-        except (OSError, ValueError) as error:
-            self._put(urllib.error.URLError(error))
+        except Exception as error:  # whoever waits is told, whatever an answer makes go wrong
+            reason = error if isinstance(error, OSError) else f'{type(error).__name__}: {error}'
+            self._put(urllib.error.URLError(reason))
 
     def _put(self, item: Any) -> None:
         while not self._unwanted.is_set():
