@@ -25,6 +25,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / 'sam_segmentation' / 'test'
@@ -89,6 +90,8 @@ def _kinds(folder: Path) -> dict[str, tuple[list[Seed], Reader, float]]:
         (suffix, cv2.imencode(suffix, pixels)[1].tobytes())
         for suffix, pixels in (('.png', picture), ('.jpg', picture), ('.png', deep))
     ]
+    # A fork has none of the threads that torch then waits for.
+    torch.set_num_threads(1)
     config, _ = write_small_sam2(folder / 'model', image_size=64, embed_dim=8)
     bags = []
     for storage, suffix, encoding in (('mcap', '.mcap', 'rgb8'), ('sqlite3', '.db3', 'jpeg')):
@@ -130,8 +133,6 @@ def _depth_images(png: bytes, pixels: npt.NDArray[np.uint16]) -> list[Seed]:
 
 
 def _small_checkpoints() -> list[Seed]:
-    import torch
-
     seeds = []
     for state in (
         {'model': {'a': torch.zeros(3, 4), 'b': torch.ones(5)}},
@@ -144,7 +145,6 @@ def _small_checkpoints() -> list[Seed]:
 
 
 def _safetensors() -> Seed:
-    import torch
     from safetensors.torch import save
 
     return '.safetensors', save({'a': torch.zeros(3, 4), 'b': torch.ones(5)})
