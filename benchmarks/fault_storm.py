@@ -44,7 +44,9 @@ from sam_interfaces.srv import (  # noqa: E402
 )
 from sam_segmentation.ros.conversions import array_to_image  # noqa: E402
 
-CLIENTS, HANG_S, CAMERA_HZ, STOP_S = 8, 5.0, 15.0, 2.0
+CLIENTS, CAMERA_HZ, STOP_S = 8, 15.0, 2.0
+# A node that does not say within this what it tracks hangs; no request lasts longer than that.
+HANG_S, BOUND_S = 5.0, 60.0
 SIZE_WH = (320, 240)
 # What every subscription takes.
 QOS = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -107,7 +109,8 @@ class _Storm:
         self.good: dict[str, Any] = {}
         self.waiting: list[tuple[Any, float, str]] = []
         self.times_s: list[float] = []
-        self.late: Counter[str] = Counter()
+        self.probes: list[tuple[Any, float]] = []
+        self.probes_s: list[float] = []
         self.no_cause: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
         self.succeeded = 0
@@ -123,6 +126,7 @@ class _Storm:
             self._set_parameters: 0.5,
             self._bring_back: 4.0,
             self._measure: 1.0,
+            self._probe: 0.5,
         }
         due = dict.fromkeys(every, begin)
 
@@ -142,10 +146,11 @@ class _Storm:
         if not crashed:
             end = time.monotonic() + 70
             self.ros.until(
-                lambda: self._take_answers(time.monotonic()) or not self.waiting
+                lambda: self._take_answers(time.monotonic())
+                or not (self.waiting or self.probes)
                 or time.monotonic() > end, 'the last answers', timeout_s=80,
             )  # fmt: skip
-        unanswered = len(self.waiting)
+        unanswered = len(self.waiting) + len(self.probes)
         stopped_s = self._stop()
         asked = ', '.join(f'{name} {count}' for name, count in self.asked.items())
         detail = (
@@ -155,9 +160,12 @@ class _Storm:
             at_most('storm: nodes that ended', len(crashed), '', 0, f'{detail} {crashed or ""}'),
             at_most('storm: never answered', unanswered, '', 0),
             at_most(
-                f'storm: answers after more than {HANG_S:g} s', sum(self.late.values()), '', 0,
-                f'median {1e3 * median(self.times_s):.0f} ms, longest {max(self.times_s):.2f} s '
-                f'{dict(self.late) or ""}',
+                'storm: longest wait for LIST, asked all the time', max(self.probes_s), 's',
+                HANG_S, f'{len(self.probes_s)} times, median {1e3 * median(self.probes_s):.0f} ms',
+            ),
+            at_most(
+                'storm: longest wait for work', max(self.times_s), 's', BOUND_S,
+                f'median {1e3 * median(self.times_s):.0f} ms; the bound is request_timeout_s',
             ),
             at_most(
                 'storm: answers without a cause', sum(self.no_cause.values()), '', 0,
@@ -265,10 +273,11 @@ class _Storm:
                 left.append((future, begun, name))
                 continue
             self.times_s.append(now - begun)
-            if now - begun > HANG_S:
-                self.late[name] += 1
             self._look_at(future.result(), name)
         self.waiting = left
+        done = [(future, begun) for future, begun in self.probes if future.done()]
+        self.probes_s += [now - begun for _, begun in done]
+        self.probes = [probe for probe in self.probes if not probe[0].done()]
 
     def _look_at(self, answer: Any, name: str) -> None:
         message = getattr(answer, 'message', None)
@@ -277,6 +286,11 @@ class _Storm:
         self.succeeded += answer.success
         if not message.strip() or any(word in message for word in NO_CAUSE):
             self.no_cause[f'{name}: {message[:100]}'] += 1
+
+    def _probe(self) -> None:
+        """Ask what needs no work: whoever does not answer that hangs."""
+        request = Track.Request(command=Track.Request.LIST)
+        self.probes.append((self.services[2].call_async(request), time.monotonic()))
 
     def _measure(self) -> None:
         for name, process in self.processes.items():
