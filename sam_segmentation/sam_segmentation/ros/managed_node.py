@@ -186,6 +186,8 @@ class ManagedNode(LifecycleNode, ABC):
                 self._log_error(f'not all could be freed: {reason(error)}')
 
     def _log_error(self, text: str) -> None:
+        if not self.context.ok():
+            return  # told to stop, a transition fails wherever it next calls rcl: no news
         self.get_logger().error(text.encode('utf-8', 'replace').decode())
 
     def _answer_change_state(self, request: Any, response: Any) -> Any:

@@ -173,6 +173,16 @@ def test_a_parameter_of_no_known_type_is_answered(toy):
     assert toy.faults.count == 2
 
 
+@pytest.mark.parametrize('is_running', [True, False])
+def test_a_transition_that_fails_since_the_process_ends_is_no_news(
+    toy, is_running, monkeypatch, capfd
+):
+    monkeypatch.setattr(toy.context, 'ok', lambda: is_running)
+    toy.errors['configure'] = RuntimeError('the context is invalid')
+    toy.on_configure(None)
+    assert ('the context is invalid' in capfd.readouterr().err) == is_running
+
+
 @pytest.mark.parametrize('name', ['autostart', 'use_sim_time', 'any_type'])
 def test_a_parameter_that_is_set_to_nothing_stays(toy, name):
     before = toy.get_parameter(name).value
