@@ -63,6 +63,10 @@ def labels_of(message: ObjectMaskArray) -> npt.NDArray[np.uint16]:
     return np.frombuffer(image.data, np.uint16).reshape(image.height, image.width)
 
 
+# One odd stamp begins nothing anew: the node waits for several frames, or for those of a second.
+BELIEVED_NS = 1_000_000_000
+
+
 class DemoClient:
     """Collects frames with their ground truth and calls the services of both nodes.
 
@@ -205,9 +209,18 @@ class DemoClient:
         return [obj for answer in answers for obj in answer.objects]
 
     def next_pass(self) -> Shot:
-        """Wait until the bag begins anew; return its first frame that came."""
+        """Wait until the bag has begun anew, and the node believes that; return a frame since."""
         passes = self.passes
         self.until(lambda: self.passes > passes, 'the bag to begin anew')
+        begin_ns = self._newest_ns
+        self.until(
+            lambda: (
+                self._newest_ns is not None
+                and begin_ns is not None
+                and self._newest_ns >= begin_ns + BELIEVED_NS
+            ),
+            'the first second of the bag',
+        )
         return self.newest_shot()
 
     def newest_shot(self) -> Shot:
