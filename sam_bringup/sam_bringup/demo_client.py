@@ -212,15 +212,8 @@ class DemoClient:
         """Wait until the bag has begun anew, and the node believes that; return a frame since."""
         passes = self.passes
         self.until(lambda: self.passes > passes, 'the bag to begin anew')
-        begin_ns = self._newest_ns
-        self.until(
-            lambda: (
-                self._newest_ns is not None
-                and begin_ns is not None
-                and self._newest_ns >= begin_ns + BELIEVED_NS
-            ),
-            'the first second of the bag',
-        )
+        believed_ns = self._newest_ns + BELIEVED_NS
+        self.until(lambda: self._newest_ns >= believed_ns, 'the first second of the bag')
         return self.newest_shot()
 
     def newest_shot(self) -> Shot:
