@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 from report import Figure, at_least, write
 
-from sam_segmentation.core.masks import mask_to_box
-from sam_segmentation.core.metrics import boundary_f1, iou
+from sam_common.masks import mask_to_box
+from sam_common.scored_mask import ScoredMask
 from sam_segmentation.core.prompt import Prompt
-from sam_segmentation.core.registry import load_segmenter
-from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import Embedding, EverythingOptions, Segmenter
-from sam_simulation.core.dataset import DEVELOPMENT_SEEDS, HELD_OUT_SEEDS, frames
+from sam_segmentation.evaluation.mask_metrics import boundary_f1, mask_iou
+from sam_segmentation.models.registry import load_segmenter
+from sam_simulation.camera.dataset import DEVELOPMENT_SEEDS, HELD_OUT_SEEDS, frames
 
 Mask = npt.NDArray[np.bool_]
 MIN_OBJECT_PX = 400
@@ -75,8 +75,8 @@ def try_prompt(
     candidates = segmenter.segment(embedding, prompt, multimask=True)
     return Trial(
         *names,
-        iou(answer.mask, truth),
-        max(iou(candidate.mask, truth) for candidate in candidates),
+        mask_iou(answer.mask, truth),
+        max(mask_iou(candidate.mask, truth) for candidate in candidates),
         answer.score,
         boundary_f1(answer.mask, truth, TOLERANCE_PX),
         seconds,
@@ -94,7 +94,7 @@ def rank_correlation(first: list[float], second: list[float]) -> float:
 
 def share_found(found: list[ScoredMask], truths: list[Mask]) -> float:
     """Return the share of objects that some mask covers with at least FOUND_IOU."""
-    best = [max((iou(item.mask, truth) for item in found), default=0.0) for truth in truths]
+    best = [max((mask_iou(item.mask, truth) for item in found), default=0.0) for truth in truths]
     return float(np.mean(np.array(best) >= FOUND_IOU))
 
 

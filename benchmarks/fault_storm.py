@@ -35,6 +35,7 @@ from tf2_msgs.msg import TFMessage  # noqa: E402
 from vision_msgs.msg import Detection2DArray  # noqa: E402
 
 from conftest import Ros, own_domain  # noqa: E402
+from sam_common.ros.conversions import array_to_image  # noqa: E402
 from sam_interfaces.msg import ObjectMaskArray  # noqa: E402
 from sam_interfaces.srv import (  # noqa: E402
     PlanGrasps,
@@ -42,7 +43,6 @@ from sam_interfaces.srv import (  # noqa: E402
     SegmentRequest,
     Track,
 )
-from sam_segmentation.ros.conversions import array_to_image  # noqa: E402
 
 CLIENTS, CAMERA_HZ, STOP_S = 8, 15.0, 2.0
 # A node that does not say within this what it tracks hangs; no request lasts longer than that.

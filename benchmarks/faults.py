@@ -39,7 +39,7 @@ from rvl_encoder import encode_rvl  # noqa: E402
 from small_models import write_small_sam2  # noqa: E402
 from tabletop_camera import camera_info  # noqa: E402
 
-from sam_segmentation.core.errors import SamError  # noqa: E402
+from sam_common.errors import SamError  # noqa: E402
 
 FILES = 6_000
 HANG_S = 5.0
@@ -153,7 +153,7 @@ def _safetensors() -> Seed:
 def _read_image(path: Path) -> object:
     from sensor_msgs.msg import CompressedImage
 
-    from sam_segmentation.ros.conversions import compressed_to_rgb
+    from sam_common.ros.conversions import compressed_to_rgb
 
     return compressed_to_rgb(CompressedImage(format='jpeg', data=path.read_bytes()))
 
@@ -161,7 +161,7 @@ def _read_image(path: Path) -> object:
 def _read_depth(path: Path) -> object:
     from sensor_msgs.msg import CompressedImage
 
-    from sam_grasping.ros.compressed_depth import depth_from_compressed
+    from sam_common.ros.compressed_depth import depth_from_compressed
 
     coding = path.suffix.removeprefix('.')
     kind = '32FC1' if int(path.stem) % 8 == 5 else '16UC1'
@@ -170,13 +170,13 @@ def _read_depth(path: Path) -> object:
 
 
 def _read_checkpoint(path: Path) -> object:
-    from sam_segmentation.backends.torch_weights import read_state_dict
+    from sam_segmentation.models.torch.weights import read_state_dict
 
     return read_state_dict(path)
 
 
 def _read_config(path: Path) -> object:
-    from sam_segmentation.backends.sam2_config import build_model
+    from sam_segmentation.models.sam2.config import build_model
 
     return build_model(path)
 
@@ -198,7 +198,7 @@ def _read_calibration(path: Path) -> object:
     """Make rays of a calibration with nonsense in some fields; the file's name is its seed."""
     from sensor_msgs.msg import CameraInfo
 
-    from sam_segmentation.ros.conversions import camera_from_msg
+    from sam_common.ros.conversions import camera_from_msg
 
     rng = np.random.default_rng(int(path.stem))
     message, nonsense = camera_info(), hostile(CameraInfo, rng)

@@ -3,7 +3,7 @@
 
     python benchmarks/fit_grabcut.py [SCENES]
 
-Takes about five minutes for all 200 scenes of `sam_simulation.core.dataset.DEVELOPMENT_SEEDS`;
+Takes about five minutes for all 200 scenes of `sam_simulation.camera.dataset.DEVELOPMENT_SEEDS`;
 the held-out seeds that accuracy.py measures on are never rendered here. Needs torch.
 """
 
@@ -22,18 +22,16 @@ import numpy.typing as npt
 import torch
 from accuracy import MIN_OBJECT_PX, click_in
 
-from sam_segmentation.backends import (
-    grabcut_click,
-    grabcut_constants,
-    grabcut_cut,
-    grabcut_net,
-)
-from sam_segmentation.backends import grabcut_frame as gf
-from sam_segmentation.backends.grabcut_net import Doubles, perceptron, sigmoid
-from sam_segmentation.backends.grabcut_regions import Regions, find_superpixels, pair_features
-from sam_segmentation.backends.grabcut_tree import merge
-from sam_segmentation.core.metrics import iou
-from sam_simulation.core.dataset import DEVELOPMENT_SEEDS, frames
+from sam_segmentation.evaluation.mask_metrics import mask_iou
+from sam_segmentation.models.grabcut import click as grabcut_click
+from sam_segmentation.models.grabcut import cut as grabcut_cut
+from sam_segmentation.models.grabcut import frame as gf
+from sam_segmentation.models.grabcut import ranking as grabcut_net
+from sam_segmentation.models.grabcut import ranking_constants as grabcut_constants
+from sam_segmentation.models.grabcut.ranking import Doubles, perceptron, sigmoid
+from sam_segmentation.models.grabcut.region_tree import merge
+from sam_segmentation.models.grabcut.regions import Regions, find_superpixels, pair_features
+from sam_simulation.camera.dataset import DEVELOPMENT_SEEDS, frames
 
 TARGET = Path(grabcut_constants.__file__)
 PURE_SHARE = 0.7
@@ -219,7 +217,7 @@ def fit_scenes(scenes: list[Scene]) -> None:
             if key not in known:
                 rough = parts[index][frame.parts.labels]
                 mask = grabcut_cut.cut_rough(scene.image, rough, point, NONE_XY, None)
-                known[key] = iou(mask, scene.labels == object_id)
+                known[key] = mask_iou(mask, scene.labels == object_id)
             ious[index] = known[key]
         samples.append((features, ious, np.ones(len(ious))))
     fit('rank', samples, units=8, epochs=40, squared=True)

@@ -26,22 +26,22 @@ import numpy.typing as npt
 from accuracy import click_in, jittered_box
 from scipy.optimize import minimize
 
-from sam_grasping.core import score, score_constants
-from sam_grasping.core.diversity import similar
-from sam_grasping.core.errors import GraspingError
+from sam_common.errors import SamError
+from sam_grasping.core.geometric.diversity import similar
+from sam_grasping.core.geometric.planner import score, score_constants
+from sam_grasping.core.geometric.proposals import Proposals, propose
 from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.gripper import Gripper
-from sam_grasping.core.observation import Observation
-from sam_grasping.core.observe import observe
+from sam_grasping.core.observe.observation import Observation
+from sam_grasping.core.observe.observe import observe
 from sam_grasping.core.planner_options import PlannerOptions
-from sam_grasping.core.proposals import Proposals, propose
-from sam_segmentation.core.metrics import iou
 from sam_segmentation.core.prompt import Prompt
-from sam_segmentation.core.registry import load_segmenter
 from sam_segmentation.core.segmenter import Segmenter
-from sam_simulation.core.dataset import DEVELOPMENT_SEEDS
-from sam_simulation.core.grasp_trials import GraspScene, grasp_scenes
-from sam_simulation.core.sensor import REALSENSE
+from sam_segmentation.evaluation.mask_metrics import mask_iou
+from sam_segmentation.models.registry import load_segmenter
+from sam_simulation.camera.dataset import DEVELOPMENT_SEEDS
+from sam_simulation.camera.sensor import REALSENSE
+from sam_simulation.physics.grasp_trials import GraspScene, grasp_scenes
 
 Floats = npt.NDArray[np.float64]
 
@@ -91,7 +91,7 @@ def masks_of(
         else:
             prompt = Prompt(box_xyxy=jittered_box(truth, rng))
         mask = segmenter.segment(embedding, prompt)[0].mask
-        if iou(mask, truth) >= MIN_IOU:
+        if mask_iou(mask, truth) >= MIN_IOU:
             yield object_id, mask
 
 
@@ -132,7 +132,7 @@ def try_scene(at: GraspScene, segmenter: Segmenter | None) -> Iterator[Tried]:
     for object_id, mask in masks_of(at, segmenter):
         try:
             observation = observe(at.view(object_id, mask), gripper)
-        except GraspingError:
+        except SamError:
             continue  # nothing to learn a score from
         proposals = propose(observation, gripper, options)
         rows = choose(proposals, np.random.default_rng([at.scene.seed, object_id]))

@@ -92,7 +92,7 @@ def measure_tracking(
     name: str, *, device: torch.device, options: argparse.Namespace
 ) -> list[Figure]:
     """Return how fast one model tracks, alone and against the official predictor."""
-    from sam_segmentation.backends.sam2_config import config_path
+    from sam_segmentation.models.sam2.config import config_path
 
     segmenter = load_random(name, build_random(name), device)
     figures = track(
@@ -126,7 +126,7 @@ def build_random(name: str) -> Any:
         return sam_model_registry[name.removeprefix('sam_')]()
     from sam2.build_sam import build_sam2
 
-    from sam_segmentation.backends.sam2_config import config_path
+    from sam_segmentation.models.sam2.config import config_path
 
     path = config_path(name)
     return build_sam2(f'configs/{path.parent.name}/{path.name}', device='cpu')

@@ -20,18 +20,18 @@ from accuracy import CLICK, JITTER_PX, click_in, jittered_box
 from grasp_figures import Trial, figures, print_tables, rate
 from report import Figure, write
 
-from sam_grasping.core.errors import GraspingError
+from sam_common.errors import SamError
+from sam_common.scored_mask import ScoredMask
+from sam_grasping.core.geometric.mask_choice import plan_likeliest
 from sam_grasping.core.grasp import Grasp
-from sam_grasping.core.mask_choice import plan_likeliest
 from sam_grasping.core.planner import Planner
 from sam_grasping.core.registry import load_planner
 from sam_segmentation.core.prompt import Prompt
-from sam_segmentation.core.registry import load_segmenter
-from sam_segmentation.core.scored_mask import ScoredMask
-from sam_simulation.core.dataset import DEVELOPMENT_SEEDS, HELD_OUT_SEEDS
-from sam_simulation.core.grasp_trials import MIN_TARGET_PX, GraspScene, grasp_scenes
-from sam_simulation.core.judge import Judge
-from sam_simulation.core.sensor import REALSENSE
+from sam_segmentation.models.registry import load_segmenter
+from sam_simulation.camera.dataset import DEVELOPMENT_SEEDS, HELD_OUT_SEEDS
+from sam_simulation.camera.sensor import REALSENSE
+from sam_simulation.physics.evaluator import Judge
+from sam_simulation.physics.grasp_trials import MIN_TARGET_PX, GraspScene, grasp_scenes
 
 GOALS = {'true masks': 0.9, 'click': 0.85, 'box': 0.85}
 DETAILS = {
@@ -57,7 +57,7 @@ def try_best(
         view = at.view(object_id)
         found = masks or [ScoredMask(view.mask, 1.0)]
         plan = plan_likeliest(planner, view, found, max_grasps=1)
-    except GraspingError as error:
+    except SamError as error:
         return Trial(name, None, None, type(error).__name__, time.perf_counter() - begin), None
     seconds = time.perf_counter() - begin
     if not plan.grasps:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from report import Figure, at_least
 
-from sam_simulation.core.verdict import Verdict
+from sam_simulation.physics.outcome import Verdict
 
 Values = npt.NDArray[np.float64]
 

@@ -23,9 +23,9 @@ import numpy as np
 from report import Figure, at_least, at_most, write
 
 from sam_grasping import CameraModel, Gripper, View, load_planner
-from sam_grasping.core.observe import observe
-from sam_simulation.core.dataset import DEVELOPMENT_SEEDS
-from sam_simulation.core.grasp_trials import grasp_scenes
+from sam_grasping.core.observe.observe import observe
+from sam_simulation.camera.dataset import DEVELOPMENT_SEEDS
+from sam_simulation.physics.grasp_trials import grasp_scenes
 
 T = TypeVar('T')
 

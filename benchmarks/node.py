@@ -29,10 +29,11 @@ from sensor_msgs.msg import Image  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
 from conftest import Ros, own_domain  # noqa: E402
+from sam_common.ros.conversions import array_to_image  # noqa: E402
+from sam_common.scored_mask import ScoredMask  # noqa: E402
 from sam_interfaces.msg import ObjectMaskArray, Prompt  # noqa: E402
 from sam_interfaces.srv import SegmentRequest, Track  # noqa: E402
-from sam_segmentation.core.scored_mask import ScoredMask  # noqa: E402
-from sam_segmentation.ros.conversions import array_to_image, object_to_msg  # noqa: E402
+from sam_segmentation.ros.conversions import object_to_msg  # noqa: E402
 
 NODE = 'sam_segmentation.ros.sam_node'
 ODD_MODELS = ROOT / 'sam_segmentation' / 'test' / 'ros' / 'odd_models_node.py'
@@ -125,7 +126,7 @@ def many_prompts() -> list[Figure]:
     """Twenty prompts on one frame, against a node that embeds for each, in one run."""
     import torch
 
-    from sam_segmentation.backends import sam2
+    from sam_segmentation.models.sam2 import segmenter as sam2
 
     name = 'sam2.1_hiera_small'
     torch.manual_seed(0)
@@ -198,7 +199,7 @@ def bare_node(name: str, checkpoint: str) -> None:
     """Answer /bare by the official decoder alone, with one mask that is ready."""
     import torch
 
-    from sam_segmentation.backends import sam2
+    from sam_segmentation.models.sam2 import segmenter as sam2
 
     rclpy.init()
     node = rclpy.create_node('bare')

@@ -32,9 +32,9 @@ from std_msgs.msg import Header  # noqa: E402
 from vision_msgs.msg import Detection2DArray  # noqa: E402
 
 from conftest import Ros, own_domain  # noqa: E402
+from sam_common.ros.conversions import array_to_image  # noqa: E402
 from sam_interfaces.msg import ObjectMaskArray  # noqa: E402
 from sam_interfaces.srv import SegmentRequest, Track  # noqa: E402
-from sam_segmentation.ros.conversions import array_to_image  # noqa: E402
 
 NODE = 'sam_segmentation.ros.sam_node'
 ODD_MODELS = ROOT / 'sam_segmentation' / 'test' / 'ros' / 'odd_models_node.py'

@@ -26,11 +26,10 @@ from tqdm import tqdm
 
 from sam_segmentation.core.overlay import draw_overlay
 from sam_segmentation.core.prompt import Prompt
-from sam_segmentation.core.registry import DEFAULT_MODEL, load_segmenter
 from sam_segmentation.core.tracked_mask import TrackedMask
 from sam_segmentation.core.tracker import Tracker
 from sam_segmentation.core.tracker_options import MEMORY_POLICIES, TrackerOptions
-from sam_segmentation.core.video_metrics import (
+from sam_segmentation.evaluation.video_metrics import (
     AccuracyMeter,
     IdSwitchMeter,
     Recovery,
@@ -38,9 +37,10 @@ from sam_segmentation.core.video_metrics import (
     VideoAccuracy,
     mean_accuracy,
 )
-from sam_simulation.core.rgbd_frame import RgbdFrame
-from sam_simulation.core.video import VIDEO_DEVELOPMENT_SEEDS, VIDEO_HELD_OUT_SEEDS, Video
-from sam_simulation.core.video_script import EventKind
+from sam_segmentation.models.registry import DEFAULT_MODEL, load_segmenter, make_tracker
+from sam_simulation.camera.rgbd_frame import RgbdFrame
+from sam_simulation.video.script import EventKind
+from sam_simulation.video.video import VIDEO_DEVELOPMENT_SEEDS, VIDEO_HELD_OUT_SEEDS, Video
 
 Mask = npt.NDArray[np.bool_]
 Key = tuple[str, str]  # a tracker's name, and what it is prompted with
@@ -220,7 +220,7 @@ def make_trackers(options: argparse.Namespace) -> dict[Key, Tracker]:
     """Return the trackers to measure; those of one model share it."""
     default = load_segmenter(DEFAULT_MODEL)
     trackers = {
-        (DEFAULT_MODEL, prompt): default.make_tracker(TrackerOptions()) for prompt in PROMPTS
+        (DEFAULT_MODEL, prompt): make_tracker(default, TrackerOptions()) for prompt in PROMPTS
     }
     if not options.model:
         print(
@@ -231,7 +231,7 @@ def make_trackers(options: argparse.Namespace) -> dict[Key, Tracker]:
     model = load_segmenter(options.model, checkpoint=options.checkpoint, device=options.device)
     for memory in options.memory:
         for prompt in PROMPTS:
-            tracker = model.make_tracker(TrackerOptions(memory=memory))
+            tracker = make_tracker(model, TrackerOptions(memory=memory))
             trackers[f'{Path(options.model).name} {memory}', prompt] = tracker
     return trackers
 

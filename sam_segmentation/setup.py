@@ -26,7 +26,7 @@ setup(
     entry_points={
         'console_scripts': [
             'sam_node = sam_segmentation.ros.sam_node:main',
-            'download = sam_segmentation.core.download:main',
+            'download = sam_segmentation.models.download:main',
             'track_video = sam_segmentation.offline.track_video:main',
         ],
     },

@@ -31,15 +31,11 @@ from sam_bringup.demo_client import (
 from sam_bringup.demo_grasping import GraspRow, grasp_scene, print_grasps
 from sam_bringup.demo_pictures import deepest_point, draw_marks, write_png
 from sam_bringup.demo_tracking import track
+from sam_common.masks import mask_to_box
+from sam_common.ros.conversions import mask_from_msg
 from sam_interfaces.msg import ObjectMask
-from sam_segmentation.core.masks import mask_to_box
-from sam_segmentation.core.metrics import iou
-from sam_segmentation.core.overlay import draw_overlay
-from sam_segmentation.ros.conversions import mask_from_msg
-from sam_simulation.core.errors import RenderingError
-from sam_simulation.core.gl import make_context
-from sam_simulation.core.judge import Judge
-from sam_simulation.core.tabletop import Tabletop
+from sam_segmentation import draw_overlay, mask_iou
+from sam_simulation import Judge, RenderingError, Tabletop, make_context
 
 # What the demo must reach, mean over the objects of the recorded scene.
 GOALS = {'click': 0.75, 'box': 0.85, 'everything': 0.5, 'live click': 0.6, 'tracking': 0.8}
@@ -170,7 +166,7 @@ def everything(client: DemoClient, shot: Shot, output: Path) -> list[Row]:
     scores = {obj.id: obj.score for obj in result.objects}
     rows = []
     for object_id, truth in targets(shot).items():
-        best = max(found, key=lambda i: iou(found[i], truth), default=0)
+        best = max(found, key=lambda i: mask_iou(found[i], truth), default=0)
         mask = found.get(best, np.zeros_like(truth))
         rows.append(row(shot, object_id, 'everything', mask, scores.get(best, 0.0), seconds))
     return rows
@@ -232,7 +228,7 @@ def row(
     seconds: float,
 ) -> Row:
     """Return the line for one object."""
-    value = iou(mask, shot.labels == object_id)
+    value = mask_iou(mask, shot.labels == object_id)
     return Row(shot.names[object_id], kind, value, score, 1e3 * seconds)
 
 

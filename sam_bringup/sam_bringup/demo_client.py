@@ -18,18 +18,18 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from vision_msgs.msg import Point2D
 
-from sam_grasping.core.transform import Floats
-from sam_grasping.ros.compressed_depth import depth_from_compressed
-from sam_grasping.ros.conversions import matrix_from_msg
-from sam_interfaces.msg import GraspArray, ObjectMask, ObjectMaskArray, Prompt
-from sam_interfaces.srv import PlanGrasps, SegmentEverything, SegmentRequest, Track
-from sam_segmentation.core.camera_model import CameraModel
-from sam_segmentation.ros.conversions import (
+from sam_common.camera_model import CameraModel
+from sam_common.ros.compressed_depth import depth_from_compressed
+from sam_common.ros.conversions import (
     box_to_msg,
     camera_from_msg,
     compressed_to_rgb,
+    matrix_from_msg,
     stamp_to_ns,
 )
+from sam_common.transforms import Floats
+from sam_interfaces.msg import GraspArray, ObjectMask, ObjectMaskArray, Prompt
+from sam_interfaces.srv import PlanGrasps, SegmentEverything, SegmentRequest, Track
 
 
 class DemoError(Exception):

@@ -12,12 +12,11 @@ import numpy.typing as npt
 from sam_bringup.demo_client import DemoClient, Shot, click_prompt
 from sam_bringup.demo_pictures import deepest_point, write_png
 from sam_bringup.grasp_pictures import draw_cloud, draw_grasps
-from sam_grasping.core.grasp import Grasp
-from sam_grasping.core.gripper import Gripper
+from sam_common.ros.conversions import mask_from_msg
+from sam_grasping import Grasp, Gripper
 from sam_grasping.ros.conversions import grasp_from_msg
-from sam_segmentation.core.overlay import draw_overlay
-from sam_segmentation.ros.conversions import mask_from_msg
-from sam_simulation.core.judge import Judge
+from sam_segmentation import draw_overlay
+from sam_simulation import Judge
 
 
 @dataclass(frozen=True)

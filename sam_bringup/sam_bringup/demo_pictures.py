@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sam_segmentation.core.masks import BoxXyxy
+from sam_common.boxes import BoxXyxy
 
 GIF_WIDTH_PX = 480
 

@@ -19,12 +19,11 @@ from sam_bringup.demo_client import (
     labels_of,
 )
 from sam_bringup.demo_pictures import deepest_point, write_gif, write_png
+from sam_common.masks import mask_to_box
+from sam_common.ros.conversions import stamp_to_ns
 from sam_interfaces.msg import ObjectMaskArray, Prompt
 from sam_interfaces.srv import Track
-from sam_segmentation.core.masks import mask_to_box
-from sam_segmentation.core.metrics import iou
-from sam_segmentation.core.overlay import draw_overlay
-from sam_segmentation.ros.conversions import stamp_to_ns
+from sam_segmentation import draw_overlay, mask_iou
 
 TRACKED = 3
 # Where in the sequence the objects change, as shares of it.
@@ -167,7 +166,7 @@ def _judge(client: DemoClient, tour: Tour, results: list[ObjectMaskArray], outpu
                 raise DemoError(f'id {obj.id} is published, but was never added')
             tracked = tour.objects[obj.id]
             tracked.score = obj.score
-            tracked.ious.append(iou(mask, shot.labels == tracked.truth_id))
+            tracked.ious.append(mask_iou(mask, shot.labels == tracked.truth_id))
         ids = [obj.id for obj in result.objects]
         texts = [f'{i} {tour.objects[i].name}' for i in ids]
         pictures.append(draw_overlay(shot.image_rgb, masks, ids, texts=texts))

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sam_grasping.core.grasp import Grasp
-from sam_grasping.core.gripper import Gripper
-from sam_grasping.core.transform import Floats, apply, inverse
-from sam_segmentation.core.camera_model import CameraModel
+from sam_common.camera_model import CameraModel
+from sam_common.transforms import Floats, apply, inverse
+from sam_grasping import Grasp, Gripper
 
 Pixels = npt.NDArray[np.uint8]
 STEP_M = 0.0007

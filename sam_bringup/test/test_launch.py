@@ -14,8 +14,8 @@ from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
 from running_node import Tracking
 from std_msgs.msg import Header
 
+from sam_common.ros.conversions import array_to_image
 from sam_interfaces.srv import SegmentRequest, Track
-from sam_segmentation.ros.conversions import array_to_image
 from sam_segmentation.ros.parameters import PARAMETERS
 
 PACKAGE = Path(__file__).parent.parent

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Promptable segmentation with SAM, SAM 2 and GrabCut; no ROS below this name but in `ros`."""
 
-from sam_segmentation.core.errors import SamError
+from sam_common.errors import SamError
+from sam_common.scored_mask import ScoredMask
+from sam_segmentation.core.overlay import draw_overlay
 from sam_segmentation.core.prompt import Prompt
-from sam_segmentation.core.registry import load_segmenter, load_tracker, model_names
-from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import Embedding, EverythingOptions, Segmenter
 from sam_segmentation.core.tracked_mask import ObjectState, TrackedMask
 from sam_segmentation.core.tracker import Tracker
 from sam_segmentation.core.tracker_options import TrackerOptions
+from sam_segmentation.evaluation.mask_metrics import mask_iou
+from sam_segmentation.models.registry import load_segmenter, load_tracker, model_names
 
 __all__ = [
     'Embedding',
@@ -21,7 +23,9 @@ __all__ = [
     'TrackedMask',
     'Tracker',
     'TrackerOptions',
+    'draw_overlay',
     'load_segmenter',
     'load_tracker',
+    'mask_iou',
     'model_names',
 ]

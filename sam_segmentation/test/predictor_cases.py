@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from sam_common import bounds
+from sam_common.errors import TooLargeError
+from sam_common.steps import Pace
 from sam_segmentation import (
     Embedding,
     EverythingOptions,
@@ -17,9 +20,7 @@ from sam_segmentation import (
     Segmenter,
     TrackerOptions,
 )
-from sam_segmentation.core import bounds
-from sam_segmentation.core.errors import TooLargeError
-from sam_segmentation.core.steps import Pace
+from sam_segmentation.models.registry import make_tracker
 
 SIZES_WH = ((640, 480), (1280, 720), (333, 517))
 TOLERANCE = 1e-4
@@ -168,7 +169,7 @@ class EqualsTheOfficialPredictor:
         embedding = segmenter.embed(image)
         alone = segmenter.segment_everything(embedding, options)
         answer = segmenter.segment(segmenter.embed(other), prompt)[0]
-        tracker = segmenter.make_tracker(TrackerOptions())
+        tracker = make_tracker(segmenter, TrackerOptions())
         tracker.step(other)
         tracker.add(prompt)
         steps = segmenter.everything_steps(embedding, options)

@@ -24,7 +24,7 @@ def write_small_sam2(
         The config (.yaml, which is the model's name) and the checkpoint.
 
     """
-    from sam_segmentation.backends.sam2_config import build_model
+    from sam_segmentation.models.sam2.config import build_model
 
     folder.mkdir(parents=True, exist_ok=True)
     config, checkpoint = folder / 'sam2_small.yaml', folder / 'sam2_small.pt'
@@ -76,12 +76,11 @@ def build_small_sam1(image_size: int = 256) -> torch.nn.Module:
 
 def write_small_sam1(folder: Path) -> tuple[str, Path]:
     """Write a SAM v1 checkpoint; returns the name that it loads under here, and the file."""
-    from sam_segmentation.backends import sam1
-    from sam_segmentation.core import registry
+    from sam_segmentation.models import registry, sam1
 
     folder.mkdir(parents=True, exist_ok=True)
     if SAM1_NAME not in registry.model_names():
-        registry.register(SAM1_NAME, 'sam_segmentation.backends.sam1:load')
+        registry.register(SAM1_NAME, 'sam_segmentation.models.sam1:load')
         sam1.BUILDERS[SAM1_NAME] = build_small_sam1
     torch.manual_seed(_SEED)
     model = build_small_sam1()

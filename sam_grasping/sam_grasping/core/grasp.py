@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sam_grasping.core.errors import OptionError
-from sam_grasping.core.transform import Floats, checked
+from sam_common.errors import OptionError
+from sam_common.transforms import Floats, checked
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from sam_grasping.core.errors import OptionError
-from sam_grasping.core.transform import Floats
+from sam_common.errors import OptionError
+from sam_common.transforms import Floats
 
 
 @dataclass(frozen=True, kw_only=True)

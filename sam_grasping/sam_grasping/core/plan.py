@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sam_common.transforms import Floats
 from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.plane import Plane
-from sam_grasping.core.transform import Floats
 
 # Why a candidate is not among the grasps, in the order in which candidates are looked at. A
 # planner may count further causes of its own.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sam_grasping.core.errors import OptionError
+from sam_common.errors import OptionError
 
 # Inclusive ranges, also of the node's parameters.
 RANGES = {

@@ -66,4 +66,4 @@ def load_planner(
     return planner
 
 
-register('geometric', 'sam_grasping.core.geometric:GeometricPlanner')
+register('geometric', 'sam_grasping.core.geometric.planner:GeometricPlanner')

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sam_grasping.core.errors import DepthError, TargetError
+from sam_common.camera_model import CameraModel
+from sam_common.errors import DepthError
+from sam_grasping.core.errors import TargetError
 from sam_grasping.core.plane import Plane
-from sam_segmentation.core.camera_model import CameraModel
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

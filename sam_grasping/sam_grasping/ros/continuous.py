@@ -10,13 +10,13 @@ from functools import partial
 from rclpy.node import Node
 from std_msgs.msg import Header
 
+from sam_common.errors import SamError
+from sam_common.ros.parameters import value
 from sam_grasping.ros.depth_input import DepthFrame
 from sam_grasping.ros.objects_input import Objects
 from sam_grasping.ros.plan_service import Active
 from sam_grasping.ros.planning import Planned
 from sam_grasping.ros.targets import Targets
-from sam_segmentation.core.errors import SamError
-from sam_segmentation.ros.parameter import value
 
 
 @dataclass(eq=False)

@@ -7,20 +7,18 @@ from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
-from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion, Transform, Vector3
-from scipy.spatial.transform import Rotation
+from geometry_msgs.msg import PoseArray
 from sensor_msgs.msg import Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from sam_grasping.core.depth import ENCODINGS, depth_to_metres
-from sam_grasping.core.errors import DepthError
+from sam_common.depth import ENCODINGS, depth_to_metres
+from sam_common.errors import DepthError, ImageError
+from sam_common.images import check_raw
+from sam_common.ros.conversions import image_is_empty, matrix_from_pose, poses_to_msg
+from sam_common.transforms import Floats
 from sam_grasping.core.grasp import Grasp
-from sam_grasping.core.transform import Floats
 from sam_interfaces.msg import Grasp as GraspMsg
 from sam_interfaces.msg import GraspRejection, Prompt
-from sam_segmentation.core.decoding import check_raw
-from sam_segmentation.core.errors import ImageError
-from sam_segmentation.ros.conversions import image_is_empty
 
 BYTES_PER_PIXEL = {name: np.dtype(kind).itemsize for name, (kind, _) in ENCODINGS.items()}
 LABEL_BYTES_PER_PIXEL = {'mono16': 2, '16UC1': 2}
@@ -74,38 +72,6 @@ def is_one_click(msg: Prompt) -> bool:
     return len(msg.points) == 1 and not (
         msg.box.size_x or msg.box.size_y or not image_is_empty(msg.mask)
     )
-
-
-def matrix_from_msg(msg: Transform) -> Floats:
-    """Return a transform as a matrix (4, 4)."""
-    return _matrix(msg.translation, msg.rotation)
-
-
-def matrix_from_pose(msg: Pose) -> Floats:
-    """Return a pose as a matrix (4, 4)."""
-    return _matrix(msg.position, msg.orientation)
-
-
-def _matrix(place: Point | Vector3, turn: Quaternion) -> Floats:
-    tf = np.eye(4)
-    tf[:3, :3] = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).as_matrix()
-    tf[:3, 3] = place.x, place.y, place.z
-    return tf
-
-
-def poses_to_msg(poses: Iterable[Floats]) -> list[Pose]:
-    """Return poses (4, 4) as messages; quaternions are of unit length."""
-    stacked = np.array(list(poses)).reshape(-1, 4, 4)
-    if not len(stacked):
-        return []
-    quaternions = Rotation.from_matrix(stacked[:, :3, :3]).as_quat()
-    return [
-        Pose(
-            position=Point(**dict(zip('xyz', place, strict=True))),
-            orientation=Quaternion(**dict(zip('xyzw', turn, strict=True))),
-        )
-        for place, turn in zip(stacked[:, :3, 3].tolist(), quaternions.tolist(), strict=True)
-    ]
 
 
 def grasps_to_msg(grasps: Iterable[Grasp], object_id: int) -> list[GraspMsg]:

@@ -15,12 +15,12 @@ from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from sam_grasping.core.errors import DepthError
-from sam_grasping.ros.compressed_depth import check_compressed_depth, depth_from_compressed
+from sam_common.errors import DepthError
+from sam_common.ros.compressed_depth import check_compressed_depth, depth_from_compressed
+from sam_common.ros.conversions import stamp_to_ns
+from sam_common.ros.topic_input import TopicInput
+from sam_common.stamp_buffer import StampedRing
 from sam_grasping.ros.conversions import check_depth, depth_from_msg
-from sam_grasping.ros.stamped_ring import StampedRing
-from sam_segmentation.ros.conversions import stamp_to_ns
-from sam_segmentation.ros.topic_input import TopicInput
 
 TRANSPORTS = ('raw', 'compressed', 'compressedDepth')
 

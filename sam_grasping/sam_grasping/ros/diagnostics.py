@@ -7,16 +7,15 @@ from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from sam_grasping.ros.camera_info_input import CameraInfoInput
+from sam_common.errors import CameraModelError
+from sam_common.ros.camera_info_input import CameraInfoInput
+from sam_common.ros.diagnostics import STANDS_STILL_AFTER_S, Report, mean_ms
+from sam_common.ros.topic_input import TopicInput
+from sam_common.stamp_order import NANOSECONDS
 from sam_grasping.ros.continuous import Continuous
 from sam_grasping.ros.depth_input import DepthInput
 from sam_grasping.ros.objects_input import ObjectsInput
 from sam_grasping.ros.plan_service import Active
-from sam_segmentation.core.errors import CameraModelError
-from sam_segmentation.core.frame_ring import NANOSECONDS
-from sam_segmentation.ros.diagnostics import STANDS_STILL_AFTER_S
-from sam_segmentation.ros.status_publisher import Report, mean_ms
-from sam_segmentation.ros.topic_input import TopicInput
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 Verdict = tuple[bytes, str]

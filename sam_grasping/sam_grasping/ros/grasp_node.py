@@ -10,9 +10,17 @@ from traceback import format_exception
 
 import numpy as np
 
+from sam_common.camera_model import CameraModel
+from sam_common.ros.async_services import Answering
+from sam_common.ros.camera_info_input import CameraInfoInput
+from sam_common.ros.diagnostics import StatusPublisher
+from sam_common.ros.managed_node import ManagedNode
+from sam_common.ros.parameters import value
+from sam_common.ros.run_node import run_node
+from sam_common.ros.tf_lookup import Frames
+from sam_common.worker import Worker
 from sam_grasping.core.registry import load_planner
 from sam_grasping.ros import parameters
-from sam_grasping.ros.camera_info_input import CameraInfoInput
 from sam_grasping.ros.continuous import Continuous
 from sam_grasping.ros.depth_input import DepthInput
 from sam_grasping.ros.diagnostics import Health, report
@@ -21,14 +29,6 @@ from sam_grasping.ros.plan_service import Active, PlanService
 from sam_grasping.ros.planning import Planning
 from sam_grasping.ros.publishing import Publishing
 from sam_grasping.ros.targets import Targets
-from sam_segmentation.core.camera_model import CameraModel
-from sam_segmentation.core.worker import Worker
-from sam_segmentation.ros.answering import Answering
-from sam_segmentation.ros.frames import Frames
-from sam_segmentation.ros.managed_node import ManagedNode
-from sam_segmentation.ros.parameter import value
-from sam_segmentation.ros.run_node import run_node
-from sam_segmentation.ros.status_publisher import StatusPublisher
 
 
 class GraspNode(ManagedNode):

@@ -10,9 +10,9 @@ from geometry_msgs.msg import Vector3
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from sam_common.ros.conversions import poses_to_msg
 from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.gripper import Gripper
-from sam_grasping.ros.conversions import poses_to_msg
 
 BEST_ALPHA, OTHER_ALPHA = 0.9, 0.35
 

@@ -16,8 +16,8 @@ import numpy as np
 from geometry_msgs.msg import Pose, PoseStamped, Vector3Stamped
 from std_msgs.msg import Header
 
-from sam_grasping.core.transform import Floats
-from sam_grasping.ros.conversions import matrix_from_pose, poses_to_msg
+from sam_common.ros.conversions import matrix_from_pose, poses_to_msg
+from sam_common.transforms import Floats
 from sam_interfaces.msg import GraspArray
 
 # Of the approach and of the lift, how much must be possible for a grasp to count.

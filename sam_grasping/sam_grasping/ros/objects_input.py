@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from rclpy.node import Node
 
+from sam_common.ros.conversions import stamp_to_ns
+from sam_common.ros.topic_input import TopicInput
+from sam_common.scored_mask import ScoredMask
+from sam_common.stamp_buffer import StampedRing
 from sam_grasping.core.errors import TargetError
 from sam_grasping.ros.conversions import mask_of_object
-from sam_grasping.ros.stamped_ring import StampedRing
 from sam_interfaces.msg import ObjectMask, ObjectMaskArray
-from sam_segmentation.core.scored_mask import ScoredMask
-from sam_segmentation.ros.conversions import stamp_to_ns
-from sam_segmentation.ros.topic_input import TopicInput
 
 STATES = {
     ObjectMask.VISIBLE: 'visible',

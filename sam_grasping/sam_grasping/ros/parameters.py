@@ -6,20 +6,20 @@ from __future__ import annotations
 import numpy as np
 from rclpy.node import Node
 
-from sam_grasping.core.errors import OptionError
-from sam_grasping.core.gripper import Gripper
-from sam_grasping.core.limits import Limits
-from sam_grasping.core.plane import Plane
-from sam_grasping.core.planner_options import RANGES, PlannerOptions
-from sam_grasping.core.registry import DEFAULT_PLANNER, planner_names
-from sam_grasping.core.transform import Floats
-from sam_segmentation.ros.answering import REQUEST_TIMEOUT
-from sam_segmentation.ros.parameter import (
+from sam_common.errors import OptionError
+from sam_common.ros.async_services import REQUEST_TIMEOUT
+from sam_common.ros.parameters import (
     APPLIED_AT_CONFIGURE,
     RECTIFIED_PARAMETER,
     Parameter,
     value,
 )
+from sam_common.transforms import Floats
+from sam_grasping.core.gripper import Gripper
+from sam_grasping.core.limits import Limits
+from sam_grasping.core.plane import Plane
+from sam_grasping.core.planner_options import RANGES, PlannerOptions
+from sam_grasping.core.registry import DEFAULT_PLANNER, planner_names
 
 MEASURE_M = (0.001, 1.0)
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sam_common.ros.async_services import Answering, payload_of
+from sam_common.worker import Worker
 from sam_grasping.core.errors import GraspingError
 from sam_grasping.ros.depth_input import DepthInput
 from sam_grasping.ros.objects_input import ObjectsInput
@@ -14,8 +16,6 @@ from sam_grasping.ros.publishing import Publishing
 from sam_grasping.ros.targets import Target, Targets
 from sam_interfaces.msg import GraspArray
 from sam_interfaces.srv import PlanGrasps
-from sam_segmentation.core.worker import Worker
-from sam_segmentation.ros.answering import Answering, payload_of
 
 
 class NoGraspError(GraspingError):

@@ -12,21 +12,21 @@ import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from sam_grasping.core.depth import check_scene, remark
-from sam_grasping.core.errors import GraspingError
+from sam_common.camera_model import CameraModel
+from sam_common.depth import check_scene, remark
+from sam_common.errors import SamError
+from sam_common.ros.conversions import matrix_from_msg
+from sam_common.ros.parameters import value
+from sam_common.ros.tf_lookup import Frames
+from sam_common.scored_mask import ScoredMask
+from sam_common.transforms import Floats, apply, inverse
+from sam_grasping.core.geometric.mask_choice import plan_likeliest
 from sam_grasping.core.grasp import Grasp
-from sam_grasping.core.mask_choice import plan_likeliest
 from sam_grasping.core.plan import Plan
 from sam_grasping.core.planner import Planner
-from sam_grasping.core.transform import Floats, apply, inverse
 from sam_grasping.core.view import View
 from sam_grasping.ros import parameters
-from sam_grasping.ros.conversions import matrix_from_msg
 from sam_grasping.ros.depth_input import DepthFrame
-from sam_segmentation.core.camera_model import CameraModel
-from sam_segmentation.core.scored_mask import ScoredMask
-from sam_segmentation.ros.frames import Frames
-from sam_segmentation.ros.parameter import value
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +152,7 @@ class Planning:
                 limits=limits,
                 max_grasps=max_grasps or value(self._node, 'max_grasps'),
             )
-        except GraspingError as error:
+        except SamError as error:
             if not odd:
                 raise
             raise type(error)(f'{error}; {odd}') from error

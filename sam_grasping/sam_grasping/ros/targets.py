@@ -14,19 +14,19 @@ from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from sam_common.errors import MissingFrameError
+from sam_common.ros.conversions import image_is_empty, mask_from_msg, stamp_to_ns
+from sam_common.ros.managed_node import NotActiveError
+from sam_common.ros.parameters import value
+from sam_common.scored_mask import ScoredMask
+from sam_common.stamp_buffer import StampedRing, T
+from sam_common.stamp_order import NANOSECONDS, format_stamp
 from sam_grasping.core.errors import GraspingError, TargetError
 from sam_grasping.ros.conversions import is_one_click, prompt_is_empty
 from sam_grasping.ros.depth_input import DepthFrame, DepthInput
 from sam_grasping.ros.objects_input import Objects, ObjectsInput
-from sam_grasping.ros.stamped_ring import StampedRing, T
 from sam_interfaces.msg import Prompt
 from sam_interfaces.srv import PlanGrasps, SegmentRequest
-from sam_segmentation.core.errors import MissingFrameError
-from sam_segmentation.core.frame_ring import NANOSECONDS, format_stamp
-from sam_segmentation.core.scored_mask import ScoredMask
-from sam_segmentation.ros.conversions import image_is_empty, mask_from_msg, stamp_to_ns
-from sam_segmentation.ros.managed_node import NotActiveError
-from sam_segmentation.ros.parameter import value
 
 
 class SegmentationError(GraspingError):

@@ -15,9 +15,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from shapes_in_depth import Box, Ground, Sphere, look_at, pinhole, placed, render
 from std_msgs.msg import Header
 
+from sam_common.ros.conversions import array_to_image, mask_to_msg
 from sam_interfaces.msg import ObjectMask, ObjectMaskArray
 from sam_interfaces.srv import PlanGrasps
-from sam_segmentation.ros.conversions import array_to_image, mask_to_msg
 
 NODE = 'sam_grasping.ros.grasp_node'
 FRAME = 'optical'

@@ -24,7 +24,7 @@ from tabletop_camera import (
     objects_message,
 )
 
-from sam_grasping.ros.conversions import matrix_from_pose
+from sam_common.ros.conversions import matrix_from_pose
 
 
 @pytest.fixture(scope='module')

@@ -31,10 +31,10 @@ from tabletop_camera import (
 )
 from visualization_msgs.msg import MarkerArray
 
+from sam_common.ros.conversions import box_to_msg
 from sam_grasping.ros.conversions import POINT
 from sam_grasping.ros.grasp_node import GraspNode
 from sam_interfaces.msg import GraspArray, Prompt
-from sam_segmentation.ros.conversions import box_to_msg
 
 ROUNDS = int(os.environ.get('GRASP_FUZZ', '300'))
 ODD_NUMBERS = (0.0, -1.0, 1.0, 1e-30, 1e30, np.nan, np.inf, -np.inf, 310.0)

@@ -17,17 +17,17 @@ from std_msgs.msg import Header
 from tabletop_camera import BALL, BOX, DEPTH_M, IDS, depth_image, objects_message
 from visualization_msgs.msg import Marker
 
+from sam_common.errors import DepthError, ImageError
+from sam_common.ros.compressed_depth import check_compressed_depth, depth_from_compressed
+from sam_common.ros.conversions import array_to_image
+from sam_common.stamp_buffer import StampedRing
 from sam_grasping import Grasp, Gripper
-from sam_grasping.core.errors import DepthError, TargetError
+from sam_grasping.core.errors import TargetError
 from sam_grasping.ros import conversions as convert
-from sam_grasping.ros.compressed_depth import check_compressed_depth, depth_from_compressed
 from sam_grasping.ros.markers import markers_to_msg
 from sam_grasping.ros.moveit import to_moveit
 from sam_grasping.ros.objects_input import Objects
-from sam_grasping.ros.stamped_ring import StampedRing
 from sam_interfaces.msg import GraspArray, ObjectMask
-from sam_segmentation.core.errors import ImageError
-from sam_segmentation.ros.conversions import array_to_image
 
 HEADER = Header(frame_id='optical')
 

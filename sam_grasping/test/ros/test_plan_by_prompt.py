@@ -13,9 +13,9 @@ from sensor_msgs.msg import Image
 from tabletop_camera import BALL, BOX, DEPTH_M, IDS, NODE, TabletopCamera, camera_info
 from tabletop_camera import depth_image as depth_msg
 
+from sam_common.ros.conversions import array_to_image, box_to_msg
 from sam_interfaces.msg import Prompt
 from sam_interfaces.srv import PlanGrasps, SegmentRequest
-from sam_segmentation.ros.conversions import array_to_image, box_to_msg
 
 SEGMENT = ('-r', '~/segment:=/sam/segment', '-r', '~/objects:=/sam/objects')
 

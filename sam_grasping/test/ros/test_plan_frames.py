@@ -18,8 +18,8 @@ from tabletop_camera import (
 )
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 
-from sam_grasping.core.transform import inverse
-from sam_grasping.ros.conversions import matrix_from_pose
+from sam_common.ros.conversions import matrix_from_pose
+from sam_common.transforms import inverse
 from sam_interfaces.srv import PlanGrasps
 
 # The robot stands beside the table's middle, and is turned.

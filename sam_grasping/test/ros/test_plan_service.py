@@ -29,7 +29,8 @@ from tabletop_camera import (
 from vision_msgs.msg import Point2D
 from visualization_msgs.msg import MarkerArray
 
-from sam_grasping.ros.conversions import POINT, matrix_from_pose
+from sam_common.ros.conversions import matrix_from_pose
+from sam_grasping.ros.conversions import POINT
 from sam_interfaces.msg import GraspArray, ObjectMask, Prompt
 from sam_interfaces.srv import PlanGrasps
 

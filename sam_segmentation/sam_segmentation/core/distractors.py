@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sam_segmentation.core.masks import BoxXyxy
-from sam_segmentation.core.motion import box_iou
+from sam_common.boxes import BoxXyxy, box_iou
 
 # Shares of the smaller one: masks that overlap more are one thing, boxes that overlap less two.
 _MERGED, _APART = 0.8, 0.4

@@ -6,21 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
-class SamError(Exception):
-    """Base of all errors that the core raises on purpose."""
-
-
-class ImageError(SamError, ValueError):
-    """An image that cannot be used."""
+from sam_common.errors import ImageError, SamError
 
 
 class PromptError(SamError, ValueError):
     """A prompt that means nothing, or nothing in the image that it is for."""
-
-
-class CameraModelError(SamError, ValueError):
-    """A calibration that cannot be used."""
 
 
 class UnknownModelError(SamError, ValueError):
@@ -35,20 +25,12 @@ class DeviceError(SamError, RuntimeError):
     """A device that is not there, or has no memory left."""
 
 
-class MissingFrameError(SamError, LookupError):
-    """A frame that was never seen, or is no longer buffered."""
-
-
 class UnknownObjectError(SamError, LookupError):
     """An object id that is not tracked, or no longer."""
 
 
 class TooManyObjectsError(SamError):
     """One more object than may be tracked at once."""
-
-
-class TooLargeError(SamError):
-    """A request that would take more memory than one may."""
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sam_segmentation.core.masks import BoxXyxy
+from sam_common.boxes import BoxXyxy
 
 # Standard deviations as shares of the box's size, per frame: the usual ones of SORT's successors.
 _POSITION_STD, _VELOCITY_STD = 1 / 20, 1 / 160
@@ -97,18 +97,6 @@ class BoxMotion:
     def _scale(self) -> npt.NDArray[np.float64]:
         width, height = self.mean[2:_SIZES]
         return np.array([width, height, width, height])
-
-
-def box_iou(first_xyxy: BoxXyxy, second_xyxy: BoxXyxy) -> float:
-    """Return the intersection over the union of two boxes with area [0-1]."""
-    width = min(first_xyxy[2], second_xyxy[2]) - max(first_xyxy[0], second_xyxy[0])
-    height = min(first_xyxy[3], second_xyxy[3]) - max(first_xyxy[1], second_xyxy[1])
-    shared = max(0.0, width) * max(0.0, height)
-    return shared / (_area(first_xyxy) + _area(second_xyxy) - shared)
-
-
-def _area(box_xyxy: BoxXyxy) -> float:
-    return (box_xyxy[2] - box_xyxy[0]) * (box_xyxy[3] - box_xyxy[1])
 
 
 def _measured(box_xyxy: BoxXyxy) -> npt.NDArray[np.float64]:

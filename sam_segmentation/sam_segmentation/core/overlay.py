@@ -16,7 +16,7 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-from sam_segmentation.core.masks import mask_to_box
+from sam_common.masks import mask_to_box
 
 # Steps of the golden ratio never fall near an earlier hue, so ids that follow differ most.
 GOLDEN_RATIO = 0.618033988749895

@@ -6,22 +6,22 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sam_segmentation.core.errors import ImageError, PromptError
-from sam_segmentation.core.prompt import Prompt
-from sam_segmentation.core.scored_mask import ScoredMask
-from sam_segmentation.core.steps import Steps, finish
+from sam_common.errors import ImageError
+from sam_common.images import check_image
+from sam_common.scored_mask import ScoredMask
+from sam_common.steps import Steps, finish
+from sam_segmentation.core.errors import PromptError
+from sam_segmentation.core.prompt import MAX_REFINE_ROUNDS, Prompt
 
 if TYPE_CHECKING:
     from sam_segmentation.core.tracker import Tracker
     from sam_segmentation.core.tracker_options import TrackerOptions
 
-MAX_REFINE_ROUNDS = 3
 MAX_POINTS_PER_SIDE = 64
 
 
@@ -84,16 +84,6 @@ class EverythingOptions:
             raise PromptError(
                 f'min_mask_region_area is {self.min_mask_region_area}; give 0 or more pixels'
             )
-
-
-def check_image(image_rgb: npt.NDArray[np.uint8]) -> None:
-    """Raise ImageError unless an array is uint8 (H, W, 3) and has pixels."""
-    if image_rgb.dtype != np.uint8 or image_rgb.ndim != 3 or image_rgb.shape[2] != 3:
-        raise ImageError(
-            f'the image is {image_rgb.dtype} {image_rgb.shape}; give uint8 (H, W, 3) in RGB'
-        )
-    if 0 in image_rgb.shape:
-        raise ImageError(f'the image has no pixels: its shape is {image_rgb.shape}')
 
 
 class Segmenter(ABC):
@@ -217,14 +207,13 @@ class Segmenter(ABC):
         masks = yield from self._everything_steps(embedding, options)
         return sorted(masks, key=lambda mask: mask.area, reverse=True)
 
-    def make_tracker(self, options: TrackerOptions) -> Tracker:
-        """Return a tracker on this model, which it shares: neither runs while the other does.
+    def make_tracker(self, options: TrackerOptions) -> Tracker | None:
+        """Return a tracker on this model's own memory; None: it has none.
 
-        A model without a memory of its own follows objects by optical flow and segments them anew.
+        It shares the model: neither runs while the other does. `models.registry.make_tracker`
+        gives a model without a memory one that follows by optical flow.
         """
-        module = import_module('sam_segmentation.backends.flow_tracker')
-        tracker: Tracker = module.FlowTracker(self, options=options)
-        return tracker
+        return None
 
     def close(self) -> None:  # noqa: B027  (most models have nothing to free)
         """Free the model's memory; the segmenter cannot be used afterwards."""

@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from sam_segmentation.core.scored_mask import ScoredMask
+from sam_common.scored_mask import ScoredMask
 
 
 class ObjectState(IntEnum):

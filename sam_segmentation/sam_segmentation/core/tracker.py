@@ -11,17 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sam_segmentation.core.errors import (
-    ImageError,
-    MissingFrameError,
-    PromptError,
-    TooManyObjectsError,
-    UnknownObjectError,
-)
+from sam_common.errors import ImageError, MissingFrameError
+from sam_common.images import check_image
+from sam_segmentation.core.errors import PromptError, TooManyObjectsError, UnknownObjectError
 from sam_segmentation.core.life import Life
 from sam_segmentation.core.motion import BoxMotion
 from sam_segmentation.core.prompt import Prompt, check_text
-from sam_segmentation.core.segmenter import check_image
 from sam_segmentation.core.track import Track, pack, unpack
 from sam_segmentation.core.tracked_mask import ObjectState, Sighting, TrackedMask
 from sam_segmentation.core.tracker_options import TrackerOptions

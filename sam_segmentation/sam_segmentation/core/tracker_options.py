@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sam_segmentation.core.errors import PromptError
-from sam_segmentation.core.segmenter import MAX_REFINE_ROUNDS
+from sam_segmentation.core.prompt import MAX_REFINE_ROUNDS
 
 FIFO, MOTION_AWARE = 'fifo', 'motion_aware'
 MEMORY_POLICIES = (FIFO, MOTION_AWARE)

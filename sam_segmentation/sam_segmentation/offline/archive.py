@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sam_segmentation.core.files import FileError, check_ordinary
+from sam_common.files import FileError, check_ordinary
 
 _STRUCTURE = 'structure.json'
 _ARRAY = 'array'

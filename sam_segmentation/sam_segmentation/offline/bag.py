@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sam_segmentation.core.decoding import check_colour_format, decode_image, raw_to_rgb
-from sam_segmentation.core.errors import ImageError
-from sam_segmentation.core.files import FileError
+from sam_common.errors import ImageError
+from sam_common.files import FileError
+from sam_common.images import check_colour_format, decode_image, raw_to_rgb
 from sam_segmentation.offline.errors import BadFrameError, InputError
 from sam_segmentation.offline.frame_source import (
     MAX_BAD_FIRST,

@@ -20,7 +20,7 @@ from rosbags.rosbag2.reader import DirectoryReader
 from rosbags.rosbag2.storage_mcap import McapReader
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
 
-from sam_segmentation.core.files import check_ordinary
+from sam_common.files import check_ordinary
 from sam_segmentation.offline.errors import InputError
 
 # A chunk holds one message at least, and an image of 100 million pixels has 300 MB.

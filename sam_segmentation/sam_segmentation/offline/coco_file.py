@@ -12,7 +12,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from sam_segmentation.core.masks import mask_to_box
+from sam_common.masks import mask_to_box
 from sam_segmentation.offline.frame_result import ObjectResult
 
 COCO_FILE = 'coco.json'

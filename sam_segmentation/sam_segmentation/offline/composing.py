@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sam_segmentation.core.masks import label_image, mask_to_box
+from sam_common.masks import label_image, mask_to_box
 from sam_segmentation.core.overlay import draw_overlay
 from sam_segmentation.core.tracked_mask import ObjectState
 from sam_segmentation.offline.coco_file import COCO_FILE, CocoFile

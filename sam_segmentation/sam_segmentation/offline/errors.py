@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from sam_segmentation.core.errors import SamError
+from sam_common.errors import SamError
 
 
 class InputError(SamError):

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sam_segmentation.core.decoding import decode_image
-from sam_segmentation.core.errors import ImageError
-from sam_segmentation.core.files import FileError, read_file
-from sam_segmentation.core.image_header import MAX_FILE_BYTES
+from sam_common.errors import ImageError
+from sam_common.files import FileError, read_file
+from sam_common.image_header import MAX_FILE_BYTES
+from sam_common.images import decode_image
 from sam_segmentation.offline.errors import BadFrameError, InputError
 from sam_segmentation.offline.frame_source import MAX_BAD_FIRST, Frame, FrameSource, attempt
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sam_segmentation.core.files import FileError, check_ordinary
+from sam_common.files import FileError, check_ordinary
 from sam_segmentation.offline import bag, image_folder
 from sam_segmentation.offline.bag import Bag
 from sam_segmentation.offline.errors import InputError

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sam_segmentation.core.decoding import decode_values
-from sam_segmentation.core.errors import ImageError, PromptError
-from sam_segmentation.core.files import FileError, read_file
-from sam_segmentation.core.image_header import MAX_FILE_BYTES
-from sam_segmentation.core.plain_yaml import PlainYamlError, read_plain_yaml
+from sam_common.errors import ImageError
+from sam_common.files import FileError, read_file
+from sam_common.image_header import MAX_FILE_BYTES
+from sam_common.images import decode_values
+from sam_common.plain_yaml import PlainYamlError, read_plain_yaml
+from sam_segmentation.core.errors import PromptError
 from sam_segmentation.core.prompt import Prompt, check_text
 from sam_segmentation.core.tracker import MAX_ID
 from sam_segmentation.offline.errors import InputError

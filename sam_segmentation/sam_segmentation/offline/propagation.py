@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sam_segmentation.core.errors import SamError
+from sam_common.errors import SamError
 from sam_segmentation.core.tracked_mask import TrackedMask
 from sam_segmentation.core.tracker import Tracker
 from sam_segmentation.offline.errors import BadFrameError, InputError, OutputError

@@ -12,12 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sam_segmentation.core.catalogue import CATALOGUE
-from sam_segmentation.core.checkpoints import file_digest, resolve_checkpoint, sha256_of
 from sam_segmentation.core.errors import CheckpointError
-from sam_segmentation.core.registry import DEFAULT_MODEL, find_model, load_tracker
 from sam_segmentation.core.tracker import Tracker
 from sam_segmentation.core.tracker_options import FIFO, MAX_OBJECTS, TrackerOptions
+from sam_segmentation.models.catalogue import CATALOGUE
+from sam_segmentation.models.checkpoints import file_digest, resolve_checkpoint, sha256_of
+from sam_segmentation.models.registry import DEFAULT_MODEL, find_model, load_tracker
 from sam_segmentation.offline.composing import PNG, States, compose
 from sam_segmentation.offline.inputs import open_input
 from sam_segmentation.offline.pass_store import PassStore

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sam_segmentation.core.checkpoints import write_atomically
-from sam_segmentation.core.files import FileError, read_file
+from sam_common.files import FileError, read_file
+from sam_segmentation.models.checkpoints import write_atomically
 from sam_segmentation.offline.coco_file import COCO_FILE
 from sam_segmentation.offline.composing import MASKS, OBJECTS, OVERLAY
 from sam_segmentation.offline.errors import OutputError

@@ -14,12 +14,12 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
-from sam_segmentation.core.errors import SamError
+from sam_common.errors import SamError
 from sam_segmentation.core.overlay import MAX_DRAWN, printable
-from sam_segmentation.core.registry import DEFAULT_MODEL, model_names
-from sam_segmentation.core.segmenter import MAX_REFINE_ROUNDS
+from sam_segmentation.core.prompt import MAX_REFINE_ROUNDS
 from sam_segmentation.core.tracked_mask import ObjectState
 from sam_segmentation.core.tracker_options import FIFO, MEMORY_POLICIES
+from sam_segmentation.models.registry import DEFAULT_MODEL, model_names
 from sam_segmentation.offline.composing import COCO, PNG, RLE
 from sam_segmentation.offline.passes import BOTH, DIRECTIONS
 from sam_segmentation.offline.run import SKIP, STOP, Settings, Summary, run

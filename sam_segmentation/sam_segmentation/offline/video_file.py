@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sam_segmentation.core.files import FileError, check_ordinary
+from sam_common.files import FileError, check_ordinary
 from sam_segmentation.offline.errors import BadFrameError, InputError
 from sam_segmentation.offline.frame_source import (
     MAX_FRAMES,

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from sam_segmentation.core.engine import Engine
+from sam_common.ros.diagnostics import STANDS_STILL_AFTER_S, Report, mean_ms
 from sam_segmentation.core.tracked_mask import ObjectState
 from sam_segmentation.ros.image_input import ImageInput
 from sam_segmentation.ros.prompt_topics import PromptTopics
-from sam_segmentation.ros.status_publisher import Report, mean_ms
 from sam_segmentation.ros.stream import Stream
-
-# Objects, images and a subscriber, but nothing that comes out for so long, is worth a warning [s].
-STANDS_STILL_AFTER_S = 5.0
+from sam_segmentation.streaming.engine import Engine
 
 
 @dataclass(frozen=True)

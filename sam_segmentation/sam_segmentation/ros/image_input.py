@@ -10,16 +10,12 @@ from typing import Any
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
-from sam_segmentation.core.decoding import check_raw
-from sam_segmentation.core.errors import ImageError
-from sam_segmentation.core.frame_ring import Frame, FrameRing
-from sam_segmentation.core.stamp_order import StampOrder
-from sam_segmentation.ros.conversions import (
-    compressed_to_rgb,
-    image_to_rgb,
-    stamp_to_ns,
-)
-from sam_segmentation.ros.topic_input import TopicInput
+from sam_common.errors import ImageError
+from sam_common.images import check_raw
+from sam_common.ros.conversions import compressed_to_rgb, image_to_rgb, stamp_to_ns
+from sam_common.ros.topic_input import TopicInput
+from sam_common.stamp_order import StampOrder
+from sam_segmentation.streaming.frame_buffer import Frame, FrameRing
 
 TRANSPORTS = ('raw', 'compressed')
 

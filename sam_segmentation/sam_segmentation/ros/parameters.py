@@ -5,20 +5,20 @@ from __future__ import annotations
 
 from rclpy.node import Node
 
-from sam_segmentation.core.registry import DEFAULT_MODEL, model_names
-from sam_segmentation.core.segmenter import (
-    MAX_POINTS_PER_SIDE,
-    MAX_REFINE_ROUNDS,
-    EverythingOptions,
-)
-from sam_segmentation.core.tracker_options import MAX_OBJECTS, TrackerOptions
-from sam_segmentation.ros.answering import REQUEST_TIMEOUT
-from sam_segmentation.ros.parameter import (
+from sam_common.ros.async_services import REQUEST_TIMEOUT
+from sam_common.ros.parameters import (
     APPLIED_AT_CONFIGURE,
     RECTIFIED_PARAMETER,
     Parameter,
     value,
 )
+from sam_segmentation.core.prompt import MAX_REFINE_ROUNDS
+from sam_segmentation.core.segmenter import (
+    MAX_POINTS_PER_SIDE,
+    EverythingOptions,
+)
+from sam_segmentation.core.tracker_options import MAX_OBJECTS, TrackerOptions
+from sam_segmentation.models.registry import DEFAULT_MODEL, model_names
 
 PARAMETERS = (
     Parameter(

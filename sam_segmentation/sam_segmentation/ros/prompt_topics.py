@@ -19,24 +19,21 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, ObjectHypothesisWithPose
 
-from sam_segmentation.core.engine import Engine
-from sam_segmentation.core.errors import CameraModelError, PromptError, SamError
-from sam_segmentation.core.frame_ring import FrameRing
+from sam_common.errors import CameraModelError, SamError
+from sam_common.ros.conversions import calibration_from_msg, camera_from_msg, stamp_to_ns
+from sam_common.ros.parameters import value
+from sam_common.ros.tf_lookup import FrameError, Frames
+from sam_common.ros.topic_input import TopicInput
+from sam_common.steps import Steps
+from sam_common.transforms import moved
+from sam_segmentation.core.errors import PromptError
 from sam_segmentation.core.prompt import FOREGROUND, Prompt
-from sam_segmentation.core.rigid import moved
-from sam_segmentation.core.steps import Steps
-from sam_segmentation.core.tracking_detections import detect
-from sam_segmentation.core.tracking_requests import NewObject, add
-from sam_segmentation.core.tracking_session import View
-from sam_segmentation.ros.conversions import (
-    box_from_msg,
-    calibration_from_msg,
-    camera_from_msg,
-    stamp_to_ns,
-)
-from sam_segmentation.ros.frames import FrameError, Frames
-from sam_segmentation.ros.parameter import value
-from sam_segmentation.ros.topic_input import TopicInput
+from sam_segmentation.ros.conversions import box_from_msg
+from sam_segmentation.streaming.detections import detect
+from sam_segmentation.streaming.engine import Engine
+from sam_segmentation.streaming.frame_buffer import FrameRing
+from sam_segmentation.streaming.requests import NewObject, add
+from sam_segmentation.streaming.session import View
 
 # How much later than an image TF may come [s].
 TF_WAIT_S = 0.2

@@ -11,19 +11,15 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
+from sam_common.masks import label_image
+from sam_common.ros.conversions import array_to_image, mask_to_msg, stamp_to_ns
+from sam_common.stamp_order import NANOSECONDS
 from sam_interfaces.msg import ObjectMaskArray
-from sam_segmentation.core.frame_ring import NANOSECONDS, Frame
-from sam_segmentation.core.masks import label_image
 from sam_segmentation.core.overlay import draw_overlay
 from sam_segmentation.core.tracked_mask import ObjectState, TrackedMask
-from sam_segmentation.core.tracking_session import View
-from sam_segmentation.ros.conversions import (
-    array_to_image,
-    mask_to_msg,
-    object_to_detection,
-    stamp_to_ns,
-    tracked_to_msg,
-)
+from sam_segmentation.ros.conversions import object_to_detection, tracked_to_msg
+from sam_segmentation.streaming.frame_buffer import Frame
+from sam_segmentation.streaming.session import View
 
 
 class Publishing:

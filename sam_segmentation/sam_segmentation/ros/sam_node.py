@@ -6,21 +6,21 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 
-from sam_segmentation.core.engine import Engine
-from sam_segmentation.core.frame_ring import FrameRing
-from sam_segmentation.core.registry import load_segmenter
+from sam_common.ros.async_services import Answering
+from sam_common.ros.diagnostics import StatusPublisher
+from sam_common.ros.managed_node import ManagedNode
+from sam_common.ros.parameters import value
+from sam_common.ros.run_node import run_node
+from sam_segmentation.models.registry import load_segmenter
 from sam_segmentation.ros import parameters
-from sam_segmentation.ros.answering import Answering
 from sam_segmentation.ros.diagnostics import Health, report
 from sam_segmentation.ros.image_input import ImageInput
-from sam_segmentation.ros.managed_node import ManagedNode
-from sam_segmentation.ros.parameter import value
 from sam_segmentation.ros.prompt_topics import PromptTopics
-from sam_segmentation.ros.run_node import run_node
 from sam_segmentation.ros.services import Services
-from sam_segmentation.ros.status_publisher import StatusPublisher
 from sam_segmentation.ros.stream import Stream
 from sam_segmentation.ros.track_service import TrackService
+from sam_segmentation.streaming.engine import Engine
+from sam_segmentation.streaming.frame_buffer import FrameRing
 
 
 class SamNode(ManagedNode):

@@ -13,26 +13,21 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from sam_common.images import check_raw
+from sam_common.masks import label_image
+from sam_common.ros.async_services import Answering, payload_of
+from sam_common.ros.conversions import array_to_image, image_is_empty, image_to_rgb, stamp_to_ns
+from sam_common.ros.parameters import value
+from sam_common.scored_mask import ScoredMask
+from sam_common.stamp_order import NANOSECONDS
 from sam_interfaces.msg import ObjectMaskArray
 from sam_interfaces.srv import SegmentEverything, SegmentRequest
-from sam_segmentation.core.decoding import check_raw
-from sam_segmentation.core.engine import Engine, ImageSource
 from sam_segmentation.core.errors import PromptError, naming_prompt
-from sam_segmentation.core.frame_ring import NANOSECONDS, FrameRing
-from sam_segmentation.core.masks import label_image
-from sam_segmentation.core.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import EverythingOptions
 from sam_segmentation.ros import parameters
-from sam_segmentation.ros.answering import Answering, payload_of
-from sam_segmentation.ros.conversions import (
-    array_to_image,
-    image_is_empty,
-    image_to_rgb,
-    object_to_msg,
-    prompt_from_msg,
-    stamp_to_ns,
-)
-from sam_segmentation.ros.parameter import value
+from sam_segmentation.ros.conversions import object_to_msg, prompt_from_msg
+from sam_segmentation.streaming.engine import Engine, ImageSource
+from sam_segmentation.streaming.frame_buffer import FrameRing
 
 
 class Services:

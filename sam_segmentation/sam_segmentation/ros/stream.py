@@ -8,10 +8,10 @@ from time import monotonic, perf_counter
 
 from rclpy.lifecycle import LifecycleNode
 
-from sam_segmentation.core.engine import Engine
-from sam_segmentation.core.frame_ring import Frame
-from sam_segmentation.ros.parameter import value
+from sam_common.ros.parameters import value
 from sam_segmentation.ros.publishing import Publishing
+from sam_segmentation.streaming.engine import Engine
+from sam_segmentation.streaming.frame_buffer import Frame
 
 # No result for so long: tracking has stopped [s].
 IDLE_AFTER_S = 2.0

@@ -8,15 +8,16 @@ from concurrent.futures import Future
 
 from std_msgs.msg import Header
 
+from sam_common.bounds import MAX_ANSWER_BYTES, MIB, answer_bytes
+from sam_common.ros.async_services import Answering, LateError, payload_of
+from sam_common.ros.conversions import stamp_to_ns
 from sam_interfaces.srv import Track
-from sam_segmentation.core.bounds import MAX_ANSWER_BYTES, MIB, answer_bytes
-from sam_segmentation.core.engine import Engine
 from sam_segmentation.core.errors import PromptError
-from sam_segmentation.core.frame_ring import FrameRing
-from sam_segmentation.core.tracking_requests import NewObject, add, refine
-from sam_segmentation.core.tracking_session import View
-from sam_segmentation.ros.answering import Answering, LateError, payload_of
-from sam_segmentation.ros.conversions import prompt_from_msg, stamp_to_ns, tracked_to_msg
+from sam_segmentation.ros.conversions import prompt_from_msg, tracked_to_msg
+from sam_segmentation.streaming.engine import Engine
+from sam_segmentation.streaming.frame_buffer import FrameRing
+from sam_segmentation.streaming.requests import NewObject, add, refine
+from sam_segmentation.streaming.session import View
 
 COMMANDS = {
     Track.Request.ADD: 'ADD',

@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from sam_segmentation.core.motion import BoxMotion, box_iou
+from sam_common.boxes import box_iou
+from sam_segmentation.core.motion import BoxMotion
 
 
 def box(t, *, speed=3.0, size=20.0):

@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from sam_segmentation.core.errors import PromptError, SamError
+from sam_common.errors import SamError
+from sam_segmentation.core.errors import PromptError
 from sam_segmentation.core.prompt import Prompt
 
 NAN, INF = float('nan'), float('inf')

@@ -3,14 +3,9 @@ import numpy as np
 import pytest
 from toy_tracker import BLUE, GREEN, RED, ToyTracker, frame
 
+from sam_common.errors import ImageError, MissingFrameError
 from sam_segmentation import ObjectState, Prompt, TrackerOptions
-from sam_segmentation.core.errors import (
-    ImageError,
-    MissingFrameError,
-    PromptError,
-    TooManyObjectsError,
-    UnknownObjectError,
-)
+from sam_segmentation.core.errors import PromptError, TooManyObjectsError, UnknownObjectError
 
 
 def click(x, y, **more):

@@ -14,7 +14,6 @@ import shade_tracker
 import yaml
 from toy_tracker import GREEN, RED, frame
 
-from sam_segmentation.offline import track_video
 from sam_segmentation.offline.run import Settings, run
 
 COUNT = 40
@@ -117,8 +116,7 @@ def command(source, output, *entries, options=(), dies_at=None):
     """Run the command in a process of its own."""
     prompts = write_prompts(output.with_suffix('.yaml'), *entries)
     environment = dict(os.environ)
-    paths = [str(TEST_DIR), str(Path(track_video.__file__).parents[2])]
-    environment['PYTHONPATH'] = os.pathsep.join([*paths, environment.get('PYTHONPATH', '')])
+    environment['PYTHONPATH'] = os.pathsep.join([str(TEST_DIR), *filter(None, sys.path)])
     if dies_at:
         environment[shade_tracker.DIES_AT] = dies_at
     return subprocess.run(

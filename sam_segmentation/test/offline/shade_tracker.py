@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 from toy_tracker import ToyTracker
 
-from sam_segmentation.core import registry
 from sam_segmentation.core.tracked_mask import Sighting
+from sam_segmentation.models import registry
 
 # 'FRAME SIGNAL': the process gets this signal when it has stepped so many frames.
 DIES_AT = 'SHADE_TRACKER_DIES_AT'

@@ -5,10 +5,9 @@ import json
 
 import numpy as np
 import pytest
-import shade_tracker  # noqa: F401  (registers the model)
 from recorded import RED_BOX, images, objects, track, write_folder
 
-from sam_segmentation.core.masks import mask_to_box
+from sam_common.masks import mask_to_box
 from sam_segmentation.offline.coco_rle import decode_rle
 
 RED = {'frame': 2, 'label': 'h\u00e4user', **RED_BOX, 'box': [2, 10, 9, 17]}

@@ -241,7 +241,7 @@ def test_prompts_made_to_harm_are_refused(name, tmp_path):
 FUZZ = """
 import random, sys
 from pathlib import Path
-from sam_segmentation.core.errors import SamError
+from sam_common.errors import SamError
 from sam_segmentation.offline.inputs import open_input
 draw = random.Random(5)
 refused = 0

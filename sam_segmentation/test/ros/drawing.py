@@ -8,8 +8,8 @@ import numpy as np
 from std_msgs.msg import Header
 from vision_msgs.msg import Point2D
 
+from sam_common.ros.conversions import box_to_msg, mask_to_msg
 from sam_interfaces.msg import Prompt
-from sam_segmentation.ros.conversions import box_to_msg, mask_to_msg
 
 SIZE_WH = (160, 120)
 

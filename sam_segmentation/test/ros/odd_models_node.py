@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import torch
 
-from sam_segmentation.backends.torch_device import on_device
-from sam_segmentation.core import registry
-from sam_segmentation.core.scored_mask import ScoredMask
+from sam_common.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import Segmenter
 from sam_segmentation.core.tracked_mask import Sighting
+from sam_segmentation.models import registry
+from sam_segmentation.models.torch.device import on_device
 from sam_segmentation.ros.sam_node import main
 
 sys.path.append(str(Path(__file__).parent.parent))

@@ -12,9 +12,9 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from sam_common.ros.conversions import array_to_image
 from sam_interfaces.msg import ObjectMaskArray
 from sam_interfaces.srv import SegmentRequest, Track
-from sam_segmentation.ros.conversions import array_to_image
 
 NODE = 'sam_segmentation.ros.sam_node'
 

@@ -13,11 +13,12 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import BoundingBox2D, Point2D
 
+from sam_common.errors import ImageError
+from sam_common.ros.conversions import array_to_image, image_to_rgb
+from sam_common.scored_mask import ScoredMask
 from sam_interfaces.msg import Prompt as PromptMsg
-from sam_segmentation.core.errors import ImageError, PromptError
-from sam_segmentation.core.scored_mask import ScoredMask
+from sam_segmentation.core.errors import PromptError
 from sam_segmentation.ros import conversions
-from sam_segmentation.ros.conversions import array_to_image, image_to_rgb
 
 # Smooth, so that what Bayer and YUV leave out can be interpolated; every channel differs.
 Y, X = np.mgrid[:48, :64].astype(np.float32)

@@ -7,8 +7,8 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from sam_segmentation.core import decoding
-from sam_segmentation.core.errors import ImageError
+from sam_common import images as decoding
+from sam_common.errors import ImageError
 from sam_segmentation.ros import conversions
 
 HEADER = Header(stamp=Time(), frame_id='camera')

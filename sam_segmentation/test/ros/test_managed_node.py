@@ -14,12 +14,12 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Float64, Header, String
 
-from sam_segmentation.core.errors import SamError
-from sam_segmentation.ros.conversions import array_to_image
-from sam_segmentation.ros.faults import MAX_KINDS, MAX_REASON, Faults, reason
-from sam_segmentation.ros.managed_node import ManagedNode
-from sam_segmentation.ros.parameter import Parameter
-from sam_segmentation.ros.run_node import _spin
+from sam_common.errors import SamError
+from sam_common.ros.conversions import array_to_image
+from sam_common.ros.faults import MAX_KINDS, MAX_REASON, Faults, reason
+from sam_common.ros.managed_node import ManagedNode
+from sam_common.ros.parameters import Parameter
+from sam_common.ros.run_node import _spin
 from sam_segmentation.ros.sam_node import SamNode
 
 SUCCESS = TransitionCallbackReturn.SUCCESS

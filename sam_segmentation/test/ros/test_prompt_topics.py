@@ -17,10 +17,10 @@ from tf2_ros import TransformBroadcaster
 from toy_tracker import BLUE, GREEN, RED, frame
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
+from sam_common.ros.conversions import box_to_msg
 from sam_segmentation.core.errors import PromptError
-from sam_segmentation.core.frame_ring import Frame, FrameRing
-from sam_segmentation.ros.conversions import box_to_msg
 from sam_segmentation.ros.prompt_topics import MAX_TF_WAITS, PromptTopics
+from sam_segmentation.streaming.frame_buffer import Frame, FrameRing
 
 ODD_MODELS = Path(__file__).parent / 'odd_models_node.py'
 PICTURE = frame((RED, 4, 4), (GREEN, 30, 20), (BLUE, 50, 36))

@@ -10,15 +10,11 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Point2D
 
+from sam_common.ros.conversions import array_to_image, box_to_msg, mask_from_msg
 from sam_interfaces.msg import Prompt
 from sam_interfaces.srv import SegmentEverything, SegmentRequest, Track
 from sam_segmentation import EverythingOptions, load_segmenter
-from sam_segmentation.ros.conversions import (
-    array_to_image,
-    box_to_msg,
-    mask_from_msg,
-    prompt_from_msg,
-)
+from sam_segmentation.ros.conversions import prompt_from_msg
 
 NODE = 'sam_segmentation.ros.sam_node'
 BUFFERED = 6

@@ -14,11 +14,11 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
+from sam_common.ros.conversions import array_to_image, mask_from_msg
 from sam_interfaces.msg import ObjectMask, ObjectMaskArray
 from sam_interfaces.srv import SegmentRequest, Track
 from sam_segmentation import Prompt, load_segmenter
 from sam_segmentation.core.overlay import colour_of
-from sam_segmentation.ros.conversions import array_to_image, mask_from_msg
 
 ODD_MODELS = Path(__file__).parent / 'odd_models_node.py'
 

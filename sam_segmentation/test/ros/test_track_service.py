@@ -11,12 +11,12 @@ from drawing import ball, click
 from running_node import NODE, Tracking
 from toy_tracker import BLUE, GREEN, RED, ToyTracker, frame
 
+from sam_common.ros.conversions import mask_from_msg
 from sam_interfaces.msg import ObjectMask, Prompt
 from sam_interfaces.srv import Track
 from sam_segmentation import Prompt as CorePrompt
 from sam_segmentation import load_tracker
-from sam_segmentation.core.metrics import iou
-from sam_segmentation.ros.conversions import mask_from_msg
+from sam_segmentation.evaluation.mask_metrics import mask_iou
 
 ODD_MODELS = Path(__file__).parent / 'odd_models_node.py'
 MAX_OBJECTS = 200
@@ -183,4 +183,4 @@ def test_a_click_on_a_past_image_leads_grabcut_to_the_object_of_now(ros):
     [expected] = in_time.objects
     assert added.id == expected.object_id == 1
     assert added.mask.header == headers[-1]
-    assert iou(mask_from_msg(added.mask), expected.mask) > 0.8
+    assert mask_iou(mask_from_msg(added.mask), expected.mask) > 0.8

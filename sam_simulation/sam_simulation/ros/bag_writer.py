@@ -23,7 +23,7 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
-from sam_simulation.core.errors import RecordingError
+from sam_simulation.errors import RecordingError
 from sam_simulation.ros.message_definition import make_typestore, message_definition
 
 # Reliable, since that suits subscribers of either kind.

@@ -17,14 +17,14 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_ros import TransformBroadcaster
 
+from sam_common.ros.run_node import run_node
 from sam_interfaces.msg import ObjectMaskArray
-from sam_segmentation.ros.run_node import run_node
-from sam_simulation.core.judge import Judge
-from sam_simulation.core.renderer import MAX_SIDE, MIN_SIDE, Renderer
-from sam_simulation.core.showing import still_life, there_and_back
-from sam_simulation.core.tabletop import DEFAULT_SEED, MAX_OBJECTS
-from sam_simulation.core.video import Video
+from sam_simulation.camera.renderer import MAX_SIDE, MIN_SIDE, Renderer
+from sam_simulation.physics.evaluator import Judge
 from sam_simulation.ros import conversions as convert
+from sam_simulation.scene.tabletop import DEFAULT_SEED, MAX_OBJECTS
+from sam_simulation.video.showing import still_life, there_and_back
+from sam_simulation.video.video import Video
 
 COLOR, DEPTH = '~/color', '~/aligned_depth_to_color'
 PNG_LEVEL = 3  # fast rather than small

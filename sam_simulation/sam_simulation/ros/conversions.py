@@ -15,12 +15,12 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
+from sam_common.masks import mask_to_box
+from sam_common.ros.conversions import array_to_image, box_to_msg
 from sam_interfaces.msg import ObjectMask, ObjectMaskArray
-from sam_segmentation.core.masks import mask_to_box
-from sam_segmentation.ros.conversions import array_to_image, box_to_msg
-from sam_simulation.core.camera import Pose
-from sam_simulation.core.rgbd_frame import RgbdFrame
-from sam_simulation.core.tabletop import Tabletop
+from sam_simulation.camera.rgbd_frame import RgbdFrame
+from sam_simulation.camera.viewpoint import Pose
+from sam_simulation.scene.tabletop import Tabletop
 
 FRAME_ID = 'camera_color_optical_frame'
 WORLD = 'world'

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sam_segmentation.core.errors import SamError
-from sam_simulation.core.renderer import MAX_SIDE, MIN_SIDE, Renderer
-from sam_simulation.core.showing import still_life, there_and_back
-from sam_simulation.core.tabletop import DEFAULT_SEED, MAX_OBJECTS
-from sam_simulation.core.video import Video
+from sam_common.errors import SamError
+from sam_simulation.camera.renderer import MAX_SIDE, MIN_SIDE, Renderer
 from sam_simulation.ros import conversions as convert
 from sam_simulation.ros.bag_writer import open_bag
+from sam_simulation.scene.tabletop import DEFAULT_SEED, MAX_OBJECTS
+from sam_simulation.video.showing import still_life, there_and_back
+from sam_simulation.video.video import Video
 
 # Fixed, so that the same arguments give the same bag.
 START_NS = 1_750_000_000 * convert.NANOSECONDS

@@ -3,10 +3,10 @@ import cv2
 import numpy as np
 import pytest
 
-from sam_simulation.core.camera import Intrinsics
-from sam_simulation.core.rgbd_frame import RgbdFrame
-from sam_simulation.core.tabletop import Tabletop
+from sam_simulation.camera.rgbd_frame import RgbdFrame
+from sam_simulation.camera.viewpoint import Intrinsics
 from sam_simulation.ros import conversions as convert
+from sam_simulation.scene.tabletop import Tabletop
 
 HEADER = convert.make_header(12_000_000_034)
 

@@ -16,9 +16,9 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from sam_interfaces.msg import ObjectMaskArray
-from sam_simulation.core.judge import Judge
-from sam_simulation.core.tabletop import Tabletop
+from sam_simulation.physics.evaluator import Judge
 from sam_simulation.ros.camera_node import CameraNode
+from sam_simulation.scene.tabletop import Tabletop
 
 TOPICS = {
     '/camera/color/camera_info': CameraInfo,

@@ -11,13 +11,13 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
 from sam_interfaces.msg import ObjectMaskArray
-from sam_simulation.core.camera import orbit
-from sam_simulation.core.errors import RenderingError
-from sam_simulation.core.renderer import Renderer
-from sam_simulation.core.tabletop import DEFAULT_SEED, Tabletop
-from sam_simulation.core.video import Video
-from sam_simulation.core.video_script import EventKind
+from sam_simulation.camera.renderer import Renderer
+from sam_simulation.camera.viewpoint import orbit
+from sam_simulation.errors import RenderingError
 from sam_simulation.ros import record
+from sam_simulation.scene.tabletop import DEFAULT_SEED, Tabletop
+from sam_simulation.video.script import EventKind
+from sam_simulation.video.video import Video
 
 TYPES = {
     '/camera/color/camera_info': CameraInfo,

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one family of errors, and those that more than one package raises.
+
+A message names the value, what was expected, and the remedy.
+"""
+
+
+class SamError(Exception):
+    """Base of all errors that the core raises on purpose."""
+
+
+class ImageError(SamError, ValueError):
+    """An image that cannot be used."""
+
+
+class CameraModelError(SamError, ValueError):
+    """A calibration that cannot be used."""
+
+
+class MissingFrameError(SamError, LookupError):
+    """A frame that was never seen, or is no longer buffered."""
+
+
+class TooLargeError(SamError):
+    """A request that would take more memory than one may."""
+
+
+class DepthError(SamError, ValueError):
+    """A depth image that cannot be used, or that shows nothing where it is needed."""
+
+
+class OptionError(SamError, ValueError):
+    """A measure or an option that makes no sense."""

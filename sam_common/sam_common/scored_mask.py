@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One mask as a model answers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from sam_common.masks import mask_to_box
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredMask:
+    """A mask with the model's own estimate of its quality.
+
+    Parameters
+    ----------
+    mask : array of bool, shape (H, W)
+        Of the size of the image that was segmented.
+    score : float
+        Predicted IoU with the object that was meant [0-1].
+    logits : array of float32, shape (S, S), or None
+        What a SAM decoder answered before upscaling; goes back in as `Prompt.logits`.
+        S is a quarter of the side of the model's input, 256 for the official models.
+
+    """
+
+    mask: npt.NDArray[np.bool_]
+    score: float
+    logits: npt.NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        if self.mask.ndim != 2 or self.mask.dtype != np.bool_:
+            raise ValueError(f'mask is {self.mask.dtype} {self.mask.shape}, expected bool (H, W)')
+        object.__setattr__(self, 'score', float(np.clip(self.score, 0.0, 1.0)))
+
+    @cached_property
+    def area(self) -> int:
+        """How many pixels the mask covers."""
+        return int(np.count_nonzero(self.mask))
+
+    @cached_property
+    def box_xyxy(self) -> tuple[float, float, float, float] | None:
+        """Outer edges of the mask's pixels [px], or None where the mask is empty."""
+        return mask_to_box(self.mask)

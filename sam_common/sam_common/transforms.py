@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rigid transforms as (4, 4) matrices, `tf_A_B` from frame B to frame A."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from sam_common.errors import OptionError
+
+Floats = npt.NDArray[np.float64]
+
+
+def inverse(tf_a_b: Floats) -> Floats:
+    """Return `tf_b_a` (4, 4)."""
+    result = np.eye(4)
+    result[:3, :3] = tf_a_b[:3, :3].T
+    result[:3, 3] = -tf_a_b[:3, :3].T @ tf_a_b[:3, 3]
+    return result
+
+
+def apply(tf_a_b: Floats, points_b: Floats) -> Floats:
+    """Return points (..., 3) of frame B in frame A."""
+    points_a: Floats = points_b @ tf_a_b[:3, :3].T + tf_a_b[:3, 3]
+    return points_a
+
+
+def checked(matrix: npt.ArrayLike, name: str) -> Floats:
+    """Return a float64 copy (4, 4); raises OptionError if it is no rigid transform."""
+    tf = np.array(matrix, np.float64)
+    if tf.shape != (4, 4) or not np.isfinite(tf).all():
+        raise OptionError(f'{name} is {matrix!r}; give a finite (4, 4) transform')
+    rotation = tf[:3, :3]
+    if (
+        not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-6)
+        or np.linalg.det(rotation) < 0
+        or not np.array_equal(tf[3], [0, 0, 0, 1])
+    ):
+        raise OptionError(f'{name} is no rigid transform; its rotation must be right-handed')
+    return tf
+
+
+def moved(
+    point: npt.ArrayLike, translation: npt.ArrayLike, quaternion_xyzw: npt.ArrayLike
+) -> tuple[float, float, float]:
+    """Return a point after a rotation, by a quaternion of unit length, and a translation [m]."""
+    v, q = np.asarray(point, np.float64), np.asarray(quaternion_xyzw, np.float64)
+    axis, w = q[:3], q[3]
+    turned = v + 2 * np.cross(axis, np.cross(axis, v) + w * v)
+    x, y, z = map(float, turned + np.asarray(translation, np.float64))
+    return x, y, z

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The default planner: antipodal grasps found by geometry."""

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How large an object is, which way it is turned, and where its middle is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from sam_common.transforms import Floats
+from sam_grasping.core.errors import TargetError
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OrientedBox:
+    """A box that stands upright in the frame of the points that it encloses.
+
+    Parameters
+    ----------
+    pose : array of float64, shape (4, 4)
+        From its own frame to that of the points: the origin in its middle, x along the longer
+        side of its base, z up [m].
+    size_xyz_m : array of float64, shape (3,)
+        Of its sides [m].
+
+    """
+
+    pose: Floats
+    size_xyz_m: Floats
+
+    @property
+    def yaw_rad(self) -> float:
+        """The direction of its longer side, from -pi / 2 (included) to pi / 2 [rad]."""
+        yaw = np.arctan2(self.pose[1, 0], self.pose[0, 0])
+        return float((yaw + np.pi / 2) % np.pi - np.pi / 2)
+
+
+def standing_box(points: Floats) -> OrientedBox:
+    """Return the box with the smallest base round points (N, 3) of a frame whose z is up [m].
+
+    Its base is their smallest rectangle seen from above (Freeman and Shapira, 1975).
+
+    Raises
+    ------
+    TargetError
+        If there is no point.
+
+    """
+    _check(points)
+    middle, sides, angle_deg = cv2.minAreaRect(points[:, :2].astype(np.float32))
+    angle = np.radians(angle_deg)
+    if sides[0] < sides[1]:
+        sides, angle = sides[::-1], angle + np.pi / 2
+    low, high = points[:, 2].min(), points[:, 2].max()
+    pose = np.eye(4)
+    pose[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    pose[:3, 3] = *middle, (low + high) / 2
+    return OrientedBox(pose=pose, size_xyz_m=np.array([*sides, high - low]))
+
+
+def principal_axes(points: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the centroid of points and the axes along which they spread.
+
+    Parameters
+    ----------
+    points : array of float64, shape (N, 3)
+        [m].
+
+    Returns
+    -------
+    centroid : array of float64, shape (3,)
+        [m].
+    axes : array of float64, shape (3, 3)
+        A right-handed rotation; its columns are the axes, the longest first.
+    deviations : array of float64, shape (3,)
+        Standard deviation along each [m].
+
+    Raises
+    ------
+    TargetError
+        If there is no point.
+
+    """
+    _check(points)
+    centroid = points.mean(axis=0)
+    away = points - centroid
+    values, vectors = np.linalg.eigh(away.T @ away / len(points))
+    axes = vectors[:, ::-1].copy()
+    axes[:, 2] *= np.sign(np.linalg.det(axes))
+    return centroid, axes, np.sqrt(np.maximum(values[::-1], 0))
+
+
+def _check(points: Floats) -> None:
+    if not len(points):
+        raise TargetError('there is no point to measure; give at least one')

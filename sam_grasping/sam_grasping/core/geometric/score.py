@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How likely a grasp holds: logistic models of what its contacts and its room are like.
+
+Grasps with the centre of mass between the fingers, and such as of a rim, with it beside them, fail
+for different reasons; each kind has a model of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from sam_common.transforms import Floats
+from sam_grasping.core.geometric.contacts import Contacts
+from sam_grasping.core.geometric.hidden_space import Blindness
+from sam_grasping.core.geometric.score_constants import BIAS, WEIGHTS
+from sam_grasping.core.gripper import Gripper
+
+STEEP_RAD = 0.5
+TILT_RAD = np.radians(25.0)  # of a jaw axis that follows a bowl's wall
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What speaks against a grasp, each shape (C,), 0 where nothing does; about 1 is much.
+
+    Parameters
+    ----------
+    slope
+        Of the steeper contact against the pad.
+    slopes
+        Of both contacts together.
+    steep
+        Of the steeper contact beyond what friction holds.
+    squeeze
+        Of both contacts together to the same side, out of the fingers.
+    offset
+        Of the contacts against each other along the pads, beside the width.
+    swing
+        Lever of the weight about the jaw axis.
+    tip_over
+        Lever of the weight about the axis across the fingers, beside the contacts' height.
+    far
+        Distance from the centre of mass to the middle of the contacts.
+    uneven
+        Centre of mass nearer to one finger.
+    top_heavy
+        Centre of mass little below the contacts, or above them.
+    small
+        Points of the smaller contact, few.
+    short
+        Height of the contacts' overlap along the fingers, little.
+    low
+        Height of the lower contact along the fingers, little.
+    narrow
+        Length of the contacts across the fingers, little.
+    shallow, reach
+        How far the fingers reach beyond the contacts' upper end, little; by two measures.
+    unseen
+        Share of the contacts that was completed.
+    blind
+        Share of the contact that was seen less.
+    blind_inner
+        Share that was completed of the contact on the side of the centre of mass.
+    lean
+        Of the approach about the jaw axis.
+    tilt
+        Of the jaw axis against the table; of a rim, how far it is from following a bowl's wall.
+    tight
+        Room to open beside the object, little.
+    wide
+        Width, near what the gripper opens.
+    thick
+        Width, for a wall.
+    thin
+        Width, so little that it may be an error.
+    hidden
+        Share of the fingers' ends behind what stands before the object.
+    behind
+        Share of the fingers' ends behind the object.
+    inside
+        Share of the fingers' ends where the object may be, since the camera can't see there.
+
+    """
+
+    slope: Floats
+    slopes: Floats
+    steep: Floats
+    squeeze: Floats
+    offset: Floats
+    swing: Floats
+    tip_over: Floats
+    far: Floats
+    uneven: Floats
+    top_heavy: Floats
+    small: Floats
+    short: Floats
+    low: Floats
+    narrow: Floats
+    shallow: Floats
+    reach: Floats
+    unseen: Floats
+    blind: Floats
+    blind_inner: Floats
+    lean: Floats
+    tilt: Floats
+    tight: Floats
+    wide: Floats
+    thick: Floats
+    thin: Floats
+    hidden: Floats
+    behind: Floats
+    inside: Floats
+
+    def matrix(self) -> Floats:
+        """Return all features, shape (C, F), in the order of `names`."""
+        return np.stack([getattr(self, name) for name in names()], axis=1)
+
+
+def names() -> tuple[str, ...]:
+    """Return the features' names."""
+    return tuple(field.name for field in fields(Features))
+
+
+def describe(
+    contacts: Contacts,
+    blind: Blindness,
+    *,
+    centre: Floats,
+    gravity: Floats,
+    tip: Floats,
+    room: Floats,
+    gripper: Gripper,
+) -> Features:
+    """Return the features of grasps.
+
+    Parameters
+    ----------
+    contacts : Contacts
+    blind : Blindness
+    centre : array of float64, shape (C, 3)
+        Centre of mass in the axes of the tool [m].
+    gravity : array of float64, shape (C, 3)
+        Unit vector downwards in the axes of the tool.
+    tip : array of float64, shape (C,)
+        Of the fingers along z [m].
+    room : array of float64, shape (C,)
+        That the fingers open beyond the width on each side [m].
+    gripper : Gripper
+
+    """
+    middle_z = contacts.middle_z.mean(axis=1)
+    lever = centre - np.stack(
+        [contacts.middle_x.mean(axis=1), contacts.middle_y, middle_z], axis=1
+    )
+    torque = np.abs(np.cross(lever, gravity))
+    slopes = np.arccos(np.clip(contacts.facing, 0.0, 1.0))
+    slope = slopes.max(axis=1)
+    width = np.maximum(contacts.width, 1e-3)
+    shift = np.hypot(np.ptp(contacts.middle_x, axis=1), np.ptp(contacts.middle_z, axis=1))
+    low, high = contacts.low_z.max(axis=1), contacts.high_z.min(axis=1)
+    overlap = np.maximum(0.0, np.minimum(high, tip) - low)
+    uneven = np.minimum(np.abs(lever[:, 1]) / (width / 2), 1.0)
+    rim, tilt = uneven >= 1.0, gravity[:, 1] / np.sin(TILT_RAD)
+    inner = np.where(lever[:, 1] > 0, contacts.unseen[:, 1], contacts.unseen[:, 0])
+    aside, along = contacts.normal_x.sum(axis=1), contacts.normal_z.sum(axis=1)
+    return Features(
+        slope=slope,
+        slopes=slopes.sum(axis=1),
+        steep=np.maximum(slope - STEEP_RAD, 0.0) / 0.1,
+        squeeze=np.hypot(aside, along),
+        offset=np.arctan2(shift, np.maximum(width, 0.005)),
+        swing=np.log1p(torque[:, 1] / 0.005),
+        tip_over=np.log1p(torque[:, 0] / np.maximum(overlap, 0.004) / 0.03),
+        far=np.minimum(np.linalg.norm(lever, axis=1), 0.15) / 0.05,
+        uneven=uneven,
+        top_heavy=np.clip(1.0 - np.sum(lever * gravity, axis=1) / 0.03, 0.0, 2.0),
+        small=np.maximum(0.0, 1.0 - np.log1p(contacts.support.min(axis=1)) / np.log(40.0)),
+        short=np.maximum(0.0, 1.0 - overlap / 0.025),
+        low=np.maximum(0.0, 1.0 - (contacts.high_z - contacts.low_z).min(axis=1) / 0.025),
+        narrow=np.maximum(0.0, 1.0 - contacts.length_x.min(axis=1) / gripper.finger_width_m),
+        shallow=np.maximum(0.0, 1.0 - (tip - low) / 0.02),
+        reach=np.maximum(0.0, 1.0 - (tip - low) / 0.05),
+        unseen=contacts.unseen.mean(axis=1),
+        blind=contacts.unseen.max(axis=1),
+        blind_inner=inner,
+        lean=np.arctan2(np.abs(gravity[:, 0]), np.abs(gravity[:, 2])),
+        tilt=np.where(rim, 1.0 + np.sign(lever[:, 1]) * tilt, np.abs(tilt)),
+        tight=np.maximum(0.0, 1.0 - room / 0.008),
+        wide=np.maximum(0.0, (width - 0.06) / 0.02),
+        thick=np.minimum(width / 0.02, 2.0),
+        thin=np.maximum(0.0, 1.0 - width / 0.015),
+        hidden=blind.hidden,
+        behind=blind.behind,
+        inside=blind.inside,
+    )
+
+
+def kind(features: Floats) -> npt.NDArray[np.int64]:
+    """Return of which kind grasps (C, F) are, shape (C,): 0 of a body, 1 of a rim."""
+    return np.asarray(features[:, names().index('uneven')] >= 1.0, np.int64)
+
+
+def probability(features: Floats) -> Floats:
+    """Return the probability (C,) that grasps hold, from their features (C, F)."""
+    which = kind(features)
+    log_odds = np.asarray(BIAS)[which] + (features * np.asarray(WEIGHTS)[which]).sum(axis=1)
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(log_odds, -30.0, 30.0))))

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fewer points where many are not needed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sam_common.transforms import Floats
+from sam_grasping.core.observe.observation import Surface
+from sam_grasping.core.observe.voxels import VOXEL_M
+
+# Enough bits for each of x, y, z (cells may be negative) and the octant.
+_KEYS = np.array([1 << 38, 1 << 22, 1 << 6, 1])
+NEAR_M = 0.04  # about as far as fingers reach beside an object
+
+
+def thinned(surface: Surface, count: int) -> Surface:
+    """Return about `count` of the surface's points, spread evenly over it.
+
+    One point is kept of each cell and each octant of the normal, so that a thin wall keeps both
+    sides.
+    """
+    points, normals = surface.points, surface.normals
+    if len(points) <= count:
+        return surface
+    cell_m = VOXEL_M * np.sqrt(len(points) / count)
+    cell = np.floor(points / cell_m).astype(np.int64)
+    octant = (normals > 0) @ np.array([1, 2, 4])
+    _, first = np.unique(np.column_stack([cell, octant]) @ _KEYS, return_index=True)
+    return Surface(points[first], normals[first])
+
+
+def thinned_obstacles(obstacles: Floats, points: Floats, count: int) -> Floats:
+    """Return at most `count` obstacles near an object, and as many that only the palm may meet.
+
+    Parameters
+    ----------
+    obstacles : array of float64, shape (M, 3)
+        In the table frame [m].
+    points : array of float64, shape (N, 3)
+        Of the object, at least one [m].
+    count : int
+
+    """
+    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+    beyond = np.maximum(low - obstacles[:, :2], obstacles[:, :2] - high)
+    near = (beyond < NEAR_M).all(axis=1)
+    return np.concatenate([_some(obstacles[near], count), _some(obstacles[~near], count)])
+
+
+def _some(points: Floats, count: int) -> Floats:
+    """Return at most `count` of the points, by chance that is always the same.
+
+    Every so manieth of points in the order of their cells would leave stripes empty.
+    """
+    if len(points) <= count:
+        return points
+    return np.asarray(points[np.random.default_rng(0).choice(len(points), count, replace=False)])

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network's answers as masks of the image's size, on the host."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from sam_segmentation.core.tracked_mask import Sighting
+from sam_segmentation.models.sam2.answers import Chosen
+from sam_segmentation.models.sam2.holes import fill_holes
+from sam_segmentation.models.sam2.network import MAX_BATCH, upscaled
+
+
+def filled_logits(logits: Tensor, fill_hole_area: int) -> Tensor:
+    """Return logits (B, 1, S, S) without holes of so few pixels."""
+    if not fill_hole_area:
+        return logits
+    host = logits.cpu().numpy()
+    filled = np.stack([fill_holes(one, fill_hole_area) for one in host[:, 0]])
+    return torch.from_numpy(filled).to(logits.device)[:, None]
+
+
+def sightings(chosen: Chosen, size_wh: tuple[int, int], fill_hole_area: int) -> list[Sighting]:
+    """Return each answer in an image of this size, without small holes."""
+    filled = filled_logits(chosen.logits, fill_hole_area)
+    host = filled[:, 0].cpu().numpy()
+    # A few at once: in the size of the image they take a lot of memory.
+    masks = [
+        mask
+        for begin in range(0, len(filled), MAX_BATCH)
+        for mask in _masks(filled[begin : begin + MAX_BATCH], size_wh)
+    ]
+    scores = chosen.ious.tolist()
+    presences = chosen.presence.sigmoid()[:, 0].tolist()
+    return [
+        Sighting(mask, score, logits.copy(), presence)
+        for mask, score, logits, presence in zip(masks, scores, host, presences, strict=True)
+    ]
+
+
+def unseen(size_wh: tuple[int, int]) -> Sighting:
+    """Return that nothing is seen in an image of this size."""
+    return Sighting(np.zeros((size_wh[1], size_wh[0]), np.bool_), 0.0, None, 0.0)
+
+
+def _masks(logits: Tensor, size_wh: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    masks = upscaled(logits, (size_wh[1], size_wh[0])) > 0
+    return np.asarray(masks[:, 0].cpu().numpy(), np.bool_)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One model on a live stream: engine, session, requests."""

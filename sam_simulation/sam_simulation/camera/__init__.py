@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RGB-D cameras: viewpoints, rendering, sensor noise."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Physics: grasps are tried with a simulated gripper."""

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenes to plan grasps in, as a camera sees them, each with its judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sam_common.camera_model import CameraModel
+from sam_grasping import Grasp, Gripper, View
+from sam_simulation.camera.renderer import Renderer
+from sam_simulation.camera.rgbd_frame import RgbdFrame
+from sam_simulation.camera.sensor import SensorNoise
+from sam_simulation.camera.viewpoint import random_view
+from sam_simulation.physics.evaluator import Judge
+from sam_simulation.physics.outcome import Verdict
+from sam_simulation.scene.tabletop import Tabletop
+
+MIN_TARGET_PX = 400
+
+
+@dataclass(frozen=True, eq=False)
+class GraspScene:
+    """A scene whose objects have come to rest, and a view of it.
+
+    Parameters
+    ----------
+    scene : Tabletop
+    judge : Judge
+    frame : RgbdFrame
+        Of the rested scene.
+    targets : tuple of int
+        The objects that rest and are seen well enough.
+
+    """
+
+    scene: Tabletop
+    judge: Judge
+    frame: RgbdFrame
+    targets: tuple[int, ...]
+
+    def view(self, object_id: int, mask: npt.NDArray[np.bool_] | None = None) -> View:
+        """Return what a planner looks at: an object by its true mask, or by another one (H, W)."""
+        at, frame = self.frame.intrinsics, self.frame
+        height, width = frame.depth_m.shape
+        camera = CameraModel(fx=at.fx, fy=at.fy, cx=at.cx, cy=at.cy, size_wh=(width, height))
+        truth = np.asarray(frame.labels == object_id)
+        return View(depth_m=frame.depth_m, mask=truth if mask is None else mask, camera=camera)
+
+    def try_grasp(self, grasp: Grasp, object_id: int) -> Verdict:
+        """Return how a grasp in the camera's frame ends."""
+        return self.judge.try_grasp(grasp.in_frame(self.frame.tf_world_camera), object_id)
+
+
+def grasp_scenes(
+    seeds: Iterable[int],
+    *,
+    gripper: Gripper | None = None,
+    friction: float = 0.8,
+    noise: SensorNoise | None = None,
+    size_wh: tuple[int, int] = (640, 480),
+) -> Iterator[GraspScene]:
+    """Yield each seed's scene at rest, with one frame from its random view.
+
+    Parameters
+    ----------
+    seeds : iterable of int
+    gripper : Gripper or None
+        None: a usual one of 80 mm.
+    friction : float
+        Coefficient between the gripper and the objects.
+    noise : SensorNoise or None
+        None: a usual amount.
+    size_wh : (int, int)
+        Of the images [px].
+
+    Raises
+    ------
+    RenderingError
+        If there is no OpenGL to render with.
+
+    """
+    for seed in seeds:
+        scene = Tabletop(seed)
+        judge = Judge(scene, gripper, friction=friction)
+        with Renderer(scene, size_wh, noise=noise) as renderer:
+            frame = renderer.render(random_view(seed), motions=judge.motions)
+        counts = np.bincount(frame.labels.ravel(), minlength=len(scene.objects) + 1)
+        targets = tuple(i for i in judge.targets if counts[i] >= MIN_TARGET_PX)
+        yield GraspScene(scene, judge, frame, targets)
