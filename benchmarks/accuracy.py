@@ -14,18 +14,17 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from report import Figure, at_least, write
 
 from sam_common.masks import mask_to_box
 from sam_common.scored_mask import ScoredMask
+from sam_common.types import BoolArray, FloatArray
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.segmenter import Embedding, EverythingOptions, Segmenter
 from sam_segmentation.evaluation.mask_metrics import boundary_f1, mask_iou
 from sam_segmentation.models.registry import load_segmenter
 from sam_simulation.camera.dataset import DEVELOPMENT_SEEDS, HELD_OUT_SEEDS, frames
 
-Mask = npt.NDArray[np.bool_]
 MIN_OBJECT_PX = 400
 JITTER_PX = 3.0
 TOLERANCE_PX = 2.0
@@ -50,7 +49,7 @@ class Trial:
     seconds: float
 
 
-def click_in(mask: Mask, rng: np.random.Generator) -> tuple[int, int]:
+def click_in(mask: BoolArray, rng: np.random.Generator) -> tuple[int, int]:
     """Return a random pixel (x, y) of a mask that is not near its border, as CLICK says."""
     depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
     deepest = float(depth.max())
@@ -60,13 +59,17 @@ def click_in(mask: Mask, rng: np.random.Generator) -> tuple[int, int]:
     return int(columns[index]), int(rows[index])
 
 
-def jittered_box(mask: Mask, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def jittered_box(mask: BoolArray, rng: np.random.Generator) -> FloatArray:
     """Return a mask's box with every edge moved by a uniform amount of up to JITTER_PX."""
     return np.asarray(mask_to_box(mask) + rng.uniform(-JITTER_PX, JITTER_PX, 4))
 
 
 def try_prompt(
-    segmenter: Segmenter, embedding: Embedding, prompt: Prompt, truth: Mask, names: tuple[str, str]
+    segmenter: Segmenter,
+    embedding: Embedding,
+    prompt: Prompt,
+    truth: BoolArray,
+    names: tuple[str, str],
 ) -> Trial:
     """Return how well one prompt is answered, and how long that took."""
     begin = time.perf_counter()
@@ -92,7 +95,7 @@ def rank_correlation(first: list[float], second: list[float]) -> float:
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
-def share_found(found: list[ScoredMask], truths: list[Mask]) -> float:
+def share_found(found: list[ScoredMask], truths: list[BoolArray]) -> float:
     """Return the share of objects that some mask covers with at least FOUND_IOU."""
     best = [max((mask_iou(item.mask, truth) for item in found), default=0.0) for truth in truths]
     return float(np.mean(np.array(best) >= FOUND_IOU))

@@ -24,8 +24,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
+
+from sam_common.types import UInt16Array
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / 'sam_segmentation' / 'test'
@@ -123,7 +124,7 @@ def _kinds(folder: Path) -> dict[str, tuple[list[Seed], Reader, float]]:
     }
 
 
-def _depth_images(png: bytes, pixels: npt.NDArray[np.uint16]) -> list[Seed]:
+def _depth_images(png: bytes, pixels: UInt16Array) -> list[Seed]:
     height, width = pixels.shape
     head = struct.pack('<iff', 0, 100.0, 0.0)
     return [

@@ -18,17 +18,17 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from accuracy import MIN_OBJECT_PX, click_in
 
+from sam_common.types import BoolArray, FloatArray, UInt8Array, UInt16Array
 from sam_segmentation.evaluation.mask_metrics import mask_iou
 from sam_segmentation.models.grabcut import click as grabcut_click
 from sam_segmentation.models.grabcut import cut as grabcut_cut
 from sam_segmentation.models.grabcut import frame as gf
 from sam_segmentation.models.grabcut import ranking as grabcut_net
 from sam_segmentation.models.grabcut import ranking_constants as grabcut_constants
-from sam_segmentation.models.grabcut.ranking import Doubles, perceptron, sigmoid
+from sam_segmentation.models.grabcut.ranking import perceptron, sigmoid
 from sam_segmentation.models.grabcut.region_tree import merge
 from sam_segmentation.models.grabcut.regions import Regions, find_superpixels, pair_features
 from sam_simulation.camera.dataset import DEVELOPMENT_SEEDS, frames
@@ -39,7 +39,7 @@ EXTRA_CLICKS = 3
 # A guess of at least this IoU learns from the mask that GrabCut makes of it; others are hopeless.
 WORTH_CUTTING = 0.3
 QUICK_WINDOW_PX = 6000
-NONE_XY: Doubles = np.zeros((0, 2))
+NONE_XY: FloatArray = np.zeros((0, 2))
 HEADER = '''# SPDX-License-Identifier: Apache-2.0
 """Weights of the perceptrons in grabcut_net: inputs, hidden units, numbers row by row.
 
@@ -56,13 +56,13 @@ class Scene:
     """A development image with its truth, filled in stage by stage."""
 
     seed: int
-    image: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.uint16]
+    image: UInt8Array
+    labels: UInt16Array
     frame: Any = None
     pixels: Any = None
 
 
-def pixels_of(regions: Regions, labels: npt.NDArray[np.uint16]) -> Doubles:
+def pixels_of(regions: Regions, labels: UInt16Array) -> FloatArray:
     """Return how many pixels of each object every region holds, shape (n, ids)."""
     height, width = regions.labels.shape
     small = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST).astype(int)
@@ -71,7 +71,7 @@ def pixels_of(regions: Regions, labels: npt.NDArray[np.uint16]) -> Doubles:
     return np.bincount(keys, minlength=regions.count * ids).reshape(-1, ids).astype(np.float64)
 
 
-def seam_truth(regions: Regions, pixels: Doubles) -> tuple[npt.NDArray[np.bool_], Doubles]:
+def seam_truth(regions: Regions, pixels: FloatArray) -> tuple[BoolArray, FloatArray]:
     """Return which pairs are pure enough to learn from, and whether an outline parts them."""
     pure = pixels.max(axis=1) > PURE_SHARE * regions.area
     owner = pixels.argmax(axis=1)
@@ -81,7 +81,7 @@ def seam_truth(regions: Regions, pixels: Doubles) -> tuple[npt.NDArray[np.bool_]
 
 def fit(
     name: str,
-    samples: list[tuple[Doubles, Doubles, Doubles]],
+    samples: list[tuple[FloatArray, FloatArray, FloatArray]],
     *,
     units: int,
     epochs: int,
@@ -133,7 +133,7 @@ def write(scenes: int) -> None:
     TARGET.write_text(''.join(parts) + '}\n')
 
 
-def prepared(scene: Scene) -> gf.Frame:
+def prepared(scene: Scene) -> gf.PreparedImage:
     """Return the frame, with whatever perceptrons are fitted by now."""
     small = cv2.resize(scene.image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     return find_superpixels(np.asarray(small, np.uint8), gf.CELL_PX)

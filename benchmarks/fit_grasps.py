@@ -22,11 +22,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from accuracy import click_in, jittered_box
 from scipy.optimize import minimize
 
 from sam_common.errors import SamError
+from sam_common.types import BoolArray, FloatArray
 from sam_grasping.core.geometric.diversity import similar
 from sam_grasping.core.geometric.planner import score, score_constants
 from sam_grasping.core.geometric.proposals import Proposals, propose
@@ -42,8 +42,6 @@ from sam_segmentation.models.registry import load_segmenter
 from sam_simulation.camera.dataset import DEVELOPMENT_SEEDS
 from sam_simulation.camera.sensor import REALSENSE
 from sam_simulation.physics.grasp_trials import GraspScene, grasp_scenes
-
-Floats = npt.NDArray[np.float64]
 
 TARGET = Path(score_constants.__file__)
 SCENES = 50
@@ -71,13 +69,11 @@ class Tried:
     """Grasps of one target that were tried, best first by the score of that time."""
 
     seed: int
-    features: Floats
-    held: npt.NDArray[np.bool_]
+    features: FloatArray
+    held: BoolArray
 
 
-def masks_of(
-    at: GraspScene, segmenter: Segmenter | None
-) -> Iterator[tuple[int, npt.NDArray[np.bool_]]]:
+def masks_of(at: GraspScene, segmenter: Segmenter | None) -> Iterator[tuple[int, BoolArray]]:
     """Yield each target with its mask: the true one, or the segmenter's."""
     embedding = segmenter.embed(at.frame.image_rgb) if segmenter else None
     for object_id in at.targets:
@@ -170,10 +166,10 @@ def fit(tried: Sequence[Tried]) -> None:
     score.WEIGHTS = tuple(tuple(model[1:].tolist()) for model in models)
 
 
-def _logistic(features: Floats, held: Floats) -> Floats:
+def _logistic(features: FloatArray, held: FloatArray) -> FloatArray:
     """Return bias and weights of a logistic regression; all features speak against a grasp."""
 
-    def loss(model: Floats) -> tuple[float, Floats]:
+    def loss(model: FloatArray) -> tuple[float, FloatArray]:
         log_odds = model[0] + features @ model[1:]
         error = 1.0 / (1.0 + np.exp(-log_odds)) - held
         value = (np.logaddexp(0.0, log_odds) - held * log_odds).mean()

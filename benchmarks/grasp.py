@@ -30,7 +30,7 @@ from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.models.registry import load_segmenter
 from sam_simulation.camera.dataset import DEVELOPMENT_SEEDS, HELD_OUT_SEEDS
 from sam_simulation.camera.sensor import REALSENSE
-from sam_simulation.physics.evaluator import Judge
+from sam_simulation.physics.evaluator import GraspEvaluator
 from sam_simulation.physics.grasp_trials import MIN_TARGET_PX, GraspScene, grasp_scenes
 
 GOALS = {'true masks': 0.9, 'click': 0.85, 'box': 0.85}
@@ -64,25 +64,25 @@ def try_best(
         most = max(plan.rejections, key=plan.rejections.__getitem__, default='nothing tried')
         return Trial(name, None, None, f'no plan ({most})', seconds), None
     grasp = plan.grasps[0]
-    verdict = at.try_grasp(grasp, object_id)
-    return Trial(name, grasp.score, verdict, verdict.cause, seconds), grasp
+    outcome = at.try_grasp(grasp, object_id)
+    return Trial(name, grasp.score, outcome, outcome.cause, seconds), grasp
 
 
 def with_true_masks(planner: Planner, seeds: Sequence[int]) -> Trials:
     """Return the trials of condition (a), also with less friction."""
     trials: Trials = {'true masks': [], **{f'friction {value}': [] for value in FRICTIONS}}
     for at in grasp_scenes(seeds):
-        slippery = {value: Judge(at.scene, friction=value) for value in FRICTIONS}
+        slippery = {value: GraspEvaluator(at.scene, friction=value) for value in FRICTIONS}
         for object_id in at.targets:
             trial, grasp = try_best(planner, at, object_id)
             trials['true masks'].append(trial)
-            for value, judge in slippery.items():
+            for value, evaluator in slippery.items():
                 again = trial
                 if grasp is not None:
                     moved = grasp.in_frame(at.frame.tf_world_camera)
-                    verdict = judge.try_grasp(moved, object_id)
+                    outcome = evaluator.try_grasp(moved, object_id)
                     again = Trial(
-                        trial.class_name, trial.score, verdict, verdict.cause, trial.plan_s
+                        trial.class_name, trial.score, outcome, outcome.cause, trial.plan_s
                     )
                 trials[f'friction {value}'].append(again)
     return trials

@@ -8,12 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from report import Figure, at_least
 
-from sam_simulation.physics.outcome import Verdict
-
-Values = npt.NDArray[np.float64]
+from sam_common.types import FloatArray
+from sam_simulation.physics.outcome import GraspOutcome
 
 SURE_SCORE = 0.9
 SURE_GOAL = 0.95
@@ -30,10 +28,10 @@ class Trial:
     class_name : str
     score : float or None
         Of the grasp; None: there was no plan.
-    verdict : Verdict or None
+    outcome : GraspOutcome or None
         None: there was no plan.
     cause : str
-        How it ended: the verdict's cause, or why there was no plan.
+        How it ended: the outcome's cause, or why there was no plan.
     plan_s : float
         How long planning took [s].
 
@@ -41,14 +39,14 @@ class Trial:
 
     class_name: str
     score: float | None
-    verdict: Verdict | None
+    outcome: GraspOutcome | None
     cause: str
     plan_s: float
 
     @property
     def success(self) -> bool:
         """Whether the object was held."""
-        return self.verdict is not None and self.verdict.success
+        return self.outcome is not None and self.outcome.success
 
 
 def wilson(successes: int, count: int) -> tuple[float, float]:
@@ -82,7 +80,7 @@ def rate(
 
 def figures(condition: str, trials: Sequence[Trial], goal: float, detail: str) -> list[Figure]:
     """Return the figures of one condition."""
-    tried = [trial for trial in trials if trial.verdict is not None]
+    tried = [trial for trial in trials if trial.outcome is not None]
     sure = [trial for trial in tried if trial.score is not None and trial.score >= SURE_SCORE]
     result = [
         *rate(f'success, {condition}', trials, goal=goal, detail=detail),
@@ -93,17 +91,17 @@ def figures(condition: str, trials: Sequence[Trial], goal: float, detail: str) -
             detail=f'{len(sure) / max(1, len(trials)):.0%} of all targets',
         ),
         *rate(f'success per attempt, {condition}', tried, detail='where there was a plan'),
-        *rate(f'no plan, {condition}', trials, lambda trial: trial.verdict is None),
+        *rate(f'no plan, {condition}', trials, lambda trial: trial.outcome is None),
         *rate(
             f'others moved, {condition}',
             tried,
-            lambda trial: trial.verdict is not None and _moved_m(trial.verdict) > MOVED_M,
+            lambda trial: trial.outcome is not None and _moved_m(trial.outcome) > MOVED_M,
             detail=f'another object by more than {MOVED_M:g} m',
         ),
         *rate(
             f'strict success, {condition}',
             trials,
-            lambda trial: trial.verdict is not None and trial.verdict.strict_success,
+            lambda trial: trial.outcome is not None and trial.outcome.strict_success,
             detail='any touch before the fingers close is a failure',
         ),
     ]
@@ -135,7 +133,7 @@ def print_tables(condition: str, trials: Sequence[Trial]) -> None:
         )
     causes = Counter(t.cause for t in trials if not t.success).most_common()
     print('  failures: ' + ', '.join(f'{count} {cause}' for cause, count in causes))
-    tried = [trial for trial in trials if trial.verdict is not None]
+    tried = [trial for trial in trials if trial.outcome is not None]
     if not tried:
         return
     print('  score   mean score   success')
@@ -149,7 +147,7 @@ def print_tables(condition: str, trials: Sequence[Trial]) -> None:
         )
 
 
-def _scores(tried: Sequence[Trial]) -> tuple[Values, Values]:
+def _scores(tried: Sequence[Trial]) -> tuple[FloatArray, FloatArray]:
     """Return the scores of grasps, and 1 where they held, shape (N,)."""
     return (
         np.array([trial.score for trial in tried], np.float64),
@@ -157,5 +155,5 @@ def _scores(tried: Sequence[Trial]) -> tuple[Values, Values]:
     )
 
 
-def _moved_m(verdict: Verdict) -> float:
-    return max(verdict.moved_m.values(), default=0.0)
+def _moved_m(outcome: GraspOutcome) -> float:
+    return max(outcome.moved_m.values(), default=0.0)

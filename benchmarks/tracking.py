@@ -19,11 +19,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from accuracy import CLICK, JITTER_PX, click_in, jittered_box
 from report import Figure, write
 from tqdm import tqdm
 
+from sam_common.types import BoolArray, UInt8Array
 from sam_segmentation.core.overlay import draw_overlay
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.tracked_mask import TrackedMask
@@ -42,7 +42,6 @@ from sam_simulation.camera.rgbd_frame import RgbdFrame
 from sam_simulation.video.script import EventKind
 from sam_simulation.video.video import VIDEO_DEVELOPMENT_SEEDS, VIDEO_HELD_OUT_SEEDS, Video
 
-Mask = npt.NDArray[np.bool_]
 Key = tuple[str, str]  # a tracker's name, and what it is prompted with
 SIZE_WH = (640, 480)
 PROMPTS = ('box', 'click')
@@ -75,7 +74,7 @@ class Run:
         }
         self._switches = IdSwitchMeter()
         self.step_s: list[float] = []
-        self.pictures: list[npt.NDArray[np.uint8]] = []
+        self.pictures: list[UInt8Array] = []
         tracker.reset()
 
     def update(self, frame: RgbdFrame, *, show: bool) -> None:
@@ -119,8 +118,11 @@ class Run:
 
 
 def picture(
-    frame: RgbdFrame, found: list[TrackedMask], masks: dict[int, Mask], truths: Iterable[Mask]
-) -> npt.NDArray[np.uint8]:
+    frame: RgbdFrame,
+    found: list[TrackedMask],
+    masks: dict[int, BoolArray],
+    truths: Iterable[BoolArray],
+) -> UInt8Array:
     """Return the frame with each object's mask and state, and the true outlines in white."""
     texts = [f'{item.object_id} {item.state.name.lower()}' for item in found]
     image = draw_overlay(frame.image_rgb, list(masks.values()), list(masks), texts=texts)
@@ -132,7 +134,7 @@ def picture(
     return image
 
 
-def write_sheet(path: Path, pictures: list[npt.NDArray[np.uint8]]) -> None:
+def write_sheet(path: Path, pictures: list[UInt8Array]) -> None:
     """Write pictures as a sheet of four columns."""
     rows = [np.hstack(pictures[i : i + 4]) for i in range(0, len(pictures) - 3, 4)]
     path.parent.mkdir(parents=True, exist_ok=True)

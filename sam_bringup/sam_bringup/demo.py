@@ -16,7 +16,6 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-import numpy.typing as npt
 import rclpy
 from rclpy.utilities import remove_ros_args
 
@@ -33,9 +32,10 @@ from sam_bringup.demo_pictures import deepest_point, draw_marks, write_png
 from sam_bringup.demo_tracking import track
 from sam_common.masks import mask_to_box
 from sam_common.ros.conversions import mask_from_msg
+from sam_common.types import BoolArray
 from sam_interfaces.msg import ObjectMask
 from sam_segmentation import draw_overlay, mask_iou
-from sam_simulation import Judge, RenderingError, Tabletop, make_context
+from sam_simulation import GraspEvaluator, RenderingError, Tabletop, make_context
 
 # What the demo must reach, mean over the objects of the recorded scene.
 GOALS = {'click': 0.75, 'box': 0.85, 'everything': 0.5, 'live click': 0.6, 'tracking': 0.8}
@@ -64,8 +64,8 @@ def main() -> int:
     parser.add_argument('--bag', help='a bag recorded by sam_simulation; default: the one shipped')
     parser.add_argument('--model', default='grabcut')
     parser.add_argument(
-        '--no-judge',
-        dest='judge',
+        '--no-evaluator',
+        dest='evaluator',
         action='store_false',
         help='plan grasps in the bag instead of trying them in simulated scenes',
     )
@@ -76,7 +76,7 @@ def main() -> int:
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     launch = ['ros2', 'launch', 'sam_bringup', 'demo.launch.xml', f'model:={arguments.model}']
     bag = [f'bag:={Path(arguments.bag).resolve()}'] if arguments.bag else []
-    reason = why_no_rendering() if arguments.judge else 'it was not asked for'
+    reason = why_no_rendering() if arguments.evaluator else 'it was not asked for'
     try:
         with connected(launch + bag, arguments.output / 'launch.log') as client:
             rows = play(client, arguments.output)
@@ -202,18 +202,18 @@ def tracking(client: DemoClient, shots: list[Shot], output: Path) -> list[Row]:
 def grasp_in_bag(client: DemoClient, output: Path) -> list[GraspRow]:
     """Plan grasps of all objects in a frame of the bag."""
     shot = client.newest_shot()
-    return grasp_scene(client, shot, targets(shot), scene='bag', judge=None, output=output)
+    return grasp_scene(client, shot, targets(shot), scene='bag', evaluator=None, output=output)
 
 
 def grasp_simulated(client: DemoClient, seed: int, output: Path) -> list[GraspRow]:
     """Plan grasps of all objects in a simulated scene, and try the best of each."""
-    judge = Judge(Tabletop(seed))
+    evaluator = GraspEvaluator(Tabletop(seed))
     [shot, *_] = client.shots(1)
-    objects = {i: mask for i, mask in targets(shot).items() if i in judge.targets}
-    return grasp_scene(client, shot, objects, scene=str(seed), judge=judge, output=output)
+    objects = {i: mask for i, mask in targets(shot).items() if i in evaluator.targets}
+    return grasp_scene(client, shot, objects, scene=str(seed), evaluator=evaluator, output=output)
 
 
-def targets(shot: Shot) -> dict[int, npt.NDArray[np.bool_]]:
+def targets(shot: Shot) -> dict[int, BoolArray]:
     """Return the mask of each object that is large enough to be asked for."""
     masks = {object_id: shot.labels == object_id for object_id in shot.names}
     return {i: mask for i, mask in masks.items() if np.count_nonzero(mask) >= MIN_AREA_PX}
@@ -223,7 +223,7 @@ def row(
     shot: Shot,
     object_id: int,
     kind: str,
-    mask: npt.NDArray[np.bool_],
+    mask: BoolArray,
     score: float,
     seconds: float,
 ) -> Row:
@@ -232,7 +232,7 @@ def row(
     return Row(shot.names[object_id], kind, value, score, 1e3 * seconds)
 
 
-def names(shot: Shot, ids: dict[int, npt.NDArray[np.bool_]]) -> list[str]:
+def names(shot: Shot, ids: dict[int, BoolArray]) -> list[str]:
     """Return what the objects are called."""
     return [shot.names[object_id] for object_id in ids]
 
@@ -250,17 +250,17 @@ def report(rows: list[Row], grasps: list[GraspRow], output: Path, model: str) ->
         f'mean IoU, {kind}': (fmean(line.iou for line in rows if line.prompt == kind), goal)
         for kind, goal in GOALS.items()
     }
-    judged = [line for line in grasps if line.verdict != 'not judged']
+    judged = [line for line in grasps if line.outcome != 'not judged']
     if judged:
-        held = fmean(line.verdict == 'held' for line in judged)
+        held = fmean(line.outcome == 'held' for line in judged)
         figures['objects held'] = held, GRASP_GOAL
     else:
         found = fmean(line.grasps > 0 for line in grasps)
         figures['objects with a grasp'] = found, GRASP_GOAL
     print()
     for name, (value, goal) in figures.items():
-        verdict = 'ok' if value >= goal else 'MISSED'
-        print(f'{name:<21} {value:.3f}  (at least {goal:.2f}: {verdict})')
+        outcome = 'ok' if value >= goal else 'MISSED'
+        print(f'{name:<21} {value:.3f}  (at least {goal:.2f}: {outcome})')
     summary = {
         'model': model,
         'ok': all(value >= goal for value, goal in figures.values()),

@@ -9,7 +9,6 @@ from time import monotonic, perf_counter
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import rclpy
 import tf2_ros
 from geometry_msgs.msg import Point
@@ -27,7 +26,7 @@ from sam_common.ros.conversions import (
     matrix_from_msg,
     stamp_to_ns,
 )
-from sam_common.transforms import Floats
+from sam_common.types import Float32Array, FloatArray, UInt8Array, UInt16Array
 from sam_interfaces.msg import GraspArray, ObjectMask, ObjectMaskArray, Prompt
 from sam_interfaces.srv import PlanGrasps, SegmentEverything, SegmentRequest, Track
 
@@ -52,12 +51,12 @@ class Shot:
     """
 
     header: Any
-    image_rgb: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.uint16]
+    image_rgb: UInt8Array
+    labels: UInt16Array
     names: dict[int, str]
 
 
-def labels_of(message: ObjectMaskArray) -> npt.NDArray[np.uint16]:
+def labels_of(message: ObjectMaskArray) -> UInt16Array:
     """Return the label image of a message, uint16 (H, W)."""
     image = message.label_image
     return np.frombuffer(image.data, np.uint16).reshape(image.height, image.width)
@@ -157,7 +156,7 @@ class DemoClient:
         answer, seconds = self._ask(self._plan, request, empty_is_fine=True)
         return answer.grasps, seconds
 
-    def depth(self, shot: Shot) -> tuple[npt.NDArray[np.float32], CameraModel]:
+    def depth(self, shot: Shot) -> tuple[Float32Array, CameraModel]:
         """Return a frame's depth, float32 (H, W) [m], NaN: no reading; and its camera."""
         stamp_ns = stamp_to_ns(shot.header.stamp)
         self.until(
@@ -171,7 +170,7 @@ class DemoClient:
         )
         return depth_m, camera
 
-    def tf_camera(self, shot: Shot, frame: str) -> Floats:
+    def tf_camera(self, shot: Shot, frame: str) -> FloatArray:
         """Return the transform (4, 4) from a frame to the camera's, when it took the frame."""
         camera, stamp = shot.header.frame_id, Time.from_msg(shot.header.stamp)
         if frame == camera:  # TF knows no frame that nobody broadcasts, not even to itself

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from sam_bringup.demo_client import DemoClient, Shot, click_prompt
 from sam_bringup.demo_pictures import deepest_point, write_png
 from sam_bringup.grasp_pictures import draw_cloud, draw_grasps
 from sam_common.ros.conversions import mask_from_msg
+from sam_common.types import BoolArray
 from sam_grasping import Grasp, Gripper
 from sam_grasping.ros.conversions import grasp_from_msg
 from sam_segmentation import draw_overlay
-from sam_simulation import Judge
+from sam_simulation import GraspEvaluator
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class GraspRow:
         How far the approach leans from straight down; None: which way is down is not known.
     milliseconds : float
         From the click to the answer: segmenting and planning.
-    verdict : str
-        The judge's: 'held', or how it failed; 'no grasp'; 'not judged'.
+    outcome : str
+        The evaluator's: 'held', or how it failed; 'no grasp'; 'not judged'.
 
     """
 
@@ -50,16 +50,16 @@ class GraspRow:
     width_mm: float
     lean_deg: float | None
     milliseconds: float
-    verdict: str
+    outcome: str
 
 
 def grasp_scene(
     client: DemoClient,
     shot: Shot,
-    objects: dict[int, npt.NDArray[np.bool_]],
+    objects: dict[int, BoolArray],
     *,
     scene: str,
-    judge: Judge | None,
+    evaluator: GraspEvaluator | None,
     output: Path,
 ) -> list[GraspRow]:
     """Click each object of a frame, let grasps be planned, try the best one, draw them all.
@@ -72,7 +72,7 @@ def grasp_scene(
         The true masks of those to grasp.
     scene : str
         What the picture and the rows are called.
-    judge : Judge or None
+    evaluator : GraspEvaluator or None
         Of the same scene, where grasps come in the world's frame; None: they are not tried.
     output : Path
         Folder for the picture.
@@ -85,9 +85,11 @@ def grasp_scene(
         masks.append(mask_from_msg(segmented.mask))
         answer, seconds = client.plan(shot, click)
         grasps = [grasp_from_msg(msg) for msg in answer.grasps]
-        verdict = 'no grasp'
+        outcome = 'no grasp'
         if grasps:
-            verdict = judge.try_grasp(grasps[0], object_id).cause if judge else 'not judged'
+            outcome = (
+                evaluator.try_grasp(grasps[0], object_id).cause if evaluator else 'not judged'
+            )
             best.append(grasps[0].in_frame(client.tf_camera(shot, answer.header.frame_id)))
         rows.append(
             GraspRow(
@@ -96,9 +98,9 @@ def grasp_scene(
                 len(grasps),
                 grasps[0].score if grasps else 0.0,
                 1e3 * grasps[0].width_m if grasps else 0.0,
-                _lean_deg(grasps[0]) if grasps and judge else None,
+                _lean_deg(grasps[0]) if grasps and evaluator else None,
                 1e3 * seconds,
-                verdict,
+                outcome,
             )
         )
     overlay = draw_overlay(
@@ -125,11 +127,11 @@ def print_grasps(rows: list[GraspRow]) -> None:
     """Print the table."""
     print(
         f'\n{"scene":<6} {"object":<10} {"grasps":>6} {"score":>6} {"width mm":>9} '
-        f'{"lean deg":>9} {"ms":>6}  verdict'
+        f'{"lean deg":>9} {"ms":>6}  outcome'
     )
     for line in rows:
         lean = '' if line.lean_deg is None else f'{line.lean_deg:.0f}'
         print(
             f'{line.scene:<6} {line.name:<10} {line.grasps:6d} {line.score:6.2f} '
-            f'{line.width_mm:9.0f} {lean:>9} {line.milliseconds:6.0f}  {line.verdict}'
+            f'{line.width_mm:9.0f} {lean:>9} {line.milliseconds:6.0f}  {line.outcome}'
         )

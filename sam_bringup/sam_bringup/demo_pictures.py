@@ -7,15 +7,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from sam_common.boxes import BoxXyxy
+from sam_common.types import BoolArray, UInt8Array
 
 GIF_WIDTH_PX = 480
 
 
-def deepest_point(mask: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def deepest_point(mask: BoolArray) -> tuple[float, float]:
     """Return the pixel farthest from the mask's border: where a person would click."""
     depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)
@@ -23,8 +23,8 @@ def deepest_point(mask: npt.NDArray[np.bool_]) -> tuple[float, float]:
 
 
 def draw_marks(
-    image_rgb: npt.NDArray[np.uint8], marks: list[tuple[float, float] | BoxXyxy | None]
-) -> npt.NDArray[np.uint8]:
+    image_rgb: UInt8Array, marks: list[tuple[float, float] | BoxXyxy | None]
+) -> UInt8Array:
     """Draw clicks as dots and boxes as rectangles, white on black."""
     for colour, width in (((0, 0, 0), 2), ((255, 255, 255), 1)):
         for mark in marks:
@@ -38,12 +38,12 @@ def draw_marks(
     return image_rgb
 
 
-def write_png(path: Path, image_rgb: npt.NDArray[np.uint8]) -> None:
+def write_png(path: Path, image_rgb: UInt8Array) -> None:
     """Write a picture."""
     cv2.imwrite(str(path), cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
 
 
-def write_gif(path: Path, images_rgb: list[npt.NDArray[np.uint8]], *, step_ms: int = 100) -> None:
+def write_gif(path: Path, images_rgb: list[UInt8Array], *, step_ms: int = 100) -> None:
     """Write an animation, each picture shown for `step_ms`."""
     height = round(images_rgb[0].shape[0] * GIF_WIDTH_PX / images_rgb[0].shape[1])
     size = (GIF_WIDTH_PX, height)

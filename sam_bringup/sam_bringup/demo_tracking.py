@@ -8,7 +8,6 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-import numpy.typing as npt
 
 from sam_bringup.demo_client import (
     DemoClient,
@@ -21,6 +20,7 @@ from sam_bringup.demo_client import (
 from sam_bringup.demo_pictures import deepest_point, write_gif, write_png
 from sam_common.masks import mask_to_box
 from sam_common.ros.conversions import stamp_to_ns
+from sam_common.types import UInt8Array
 from sam_interfaces.msg import ObjectMaskArray, Prompt
 from sam_interfaces.srv import Track
 from sam_segmentation import draw_overlay, mask_iou
@@ -151,7 +151,7 @@ def _add(client: DemoClient, tour: Tour, shot: Shot, prompts: dict[int, Prompt])
 
 def _judge(client: DemoClient, tour: Tour, results: list[ObjectMaskArray], output: Path) -> None:
     """Compare every published frame with the truth, and draw it."""
-    pictures: list[npt.NDArray[np.uint8]] = []
+    pictures: list[UInt8Array] = []
     stamps = []
     # A frame is published anew when something was changed in it; the last word counts.
     for result in {stamp_to_ns(result.header.stamp): result for result in results}.values():

@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.camera_model import CameraModel
-from sam_common.transforms import Floats, apply, inverse
+from sam_common.transforms import apply, inverse
+from sam_common.types import Float32Array, FloatArray, UInt8Array
 from sam_grasping import Grasp, Gripper
 
-Pixels = npt.NDArray[np.uint8]
 STEP_M = 0.0007
 PALM_M = 0.012  # of the palm's depth only so much is drawn: it would hide what it is over
 LIGHT = np.array([0.3, -0.5, 0.81])
@@ -24,12 +23,12 @@ def score_colour(score: float) -> tuple[int, int, int]:
 
 
 def draw_grasps(
-    image_rgb: Pixels,
-    depth_m: npt.NDArray[np.float32],
+    image_rgb: UInt8Array,
+    depth_m: Float32Array,
     grasps: Sequence[Grasp],
     camera: CameraModel,
     gripper: Gripper,
-) -> Pixels:
+) -> UInt8Array:
     """Return the camera's image with the gripper where each grasp of its frame has it.
 
     What the gripper is behind of hides it; where there is no depth nothing does.
@@ -42,14 +41,14 @@ def draw_grasps(
 
 
 def draw_cloud(
-    image_rgb: Pixels,
-    depth_m: npt.NDArray[np.float32],
+    image_rgb: UInt8Array,
+    depth_m: Float32Array,
     grasps: Sequence[Grasp],
     camera: CameraModel,
     gripper: Gripper,
     *,
     turn_rad: float = 0.6,
-) -> Pixels:
+) -> UInt8Array:
     """Return the coloured cloud with the gripper, as a camera beside the real one would see it.
 
     Parameters
@@ -80,7 +79,7 @@ def draw_cloud(
     return picture
 
 
-def _gripper_clouds(grasps: Sequence[Grasp], gripper: Gripper) -> tuple[Floats, Pixels]:
+def _gripper_clouds(grasps: Sequence[Grasp], gripper: Gripper) -> tuple[FloatArray, UInt8Array]:
     """Return points (N, 3) all over the gripper at each grasp, and their colours (N, 3)."""
     points, colours = [np.zeros((0, 3))], [np.zeros((0, 3), np.uint8)]
     for grasp in grasps:
@@ -94,7 +93,7 @@ def _gripper_clouds(grasps: Sequence[Grasp], gripper: Gripper) -> tuple[Floats, 
     return np.concatenate(points), np.concatenate(colours)
 
 
-def _box_surface(low: Floats, high: Floats) -> tuple[Floats, Floats]:
+def _box_surface(low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return points (N, 3) all over a box, and the normal (N, 3) of each."""
     points, normals = [], []
     for axis in range(3):
@@ -110,12 +109,12 @@ def _box_surface(low: Floats, high: Floats) -> tuple[Floats, Floats]:
 
 
 def _splat(
-    image_rgb: Pixels,
-    points_camera: Floats,
-    colours: Pixels,
+    image_rgb: UInt8Array,
+    points_camera: FloatArray,
+    colours: UInt8Array,
     camera: CameraModel,
     *,
-    nearest_m: npt.NDArray[np.float32] | None = None,
+    nearest_m: Float32Array | None = None,
     radius_px: int,
 ) -> None:
     """Draw points into an image, near ones over far ones, each as a small square."""

@@ -124,6 +124,11 @@ def is_into_an_inside(one: Import) -> bool:
     return one.target != there and not one.target.startswith(PUBLIC)
 
 
+def is_of_nothing(one: Import) -> bool:
+    """Tell whether an import asks for a module that is not there."""
+    return package_of(one.target) in PACKAGES and one.target not in FILES
+
+
 def is_of_ros(one: Import) -> bool:
     """Tell whether a module outside `ros` imports ROS, or what does."""
     if package_of(one.module) == 'sam_bringup' or 'ros' in one.module.split('.'):
@@ -149,7 +154,7 @@ def first_cycle(edges: dict[str, set[str]]) -> list[str]:
     return next((found for module in sorted(edges) if (found := visit(module, []))), [])
 
 
-@pytest.mark.parametrize('rule', [is_upward, is_into_an_inside, is_of_ros])
+@pytest.mark.parametrize('rule', [is_of_nothing, is_upward, is_into_an_inside, is_of_ros])
 def test_no_import_breaks_the_rule(rule):
     broken = [str(one) for one in IMPORTS if rule(one)]
     assert not broken, broken[0]
@@ -173,6 +178,7 @@ def test_every_folder_is_in_the_order():
 @pytest.mark.parametrize(
     ('rule', 'module', 'source'),
     [
+        (is_of_nothing, 'sam_common.x', 'from sam_common.nowhere import y'),
         (is_upward, 'sam_segmentation.core.x', 'from sam_segmentation.streaming import engine'),
         (is_upward, 'sam_common.x', 'import sam_segmentation'),
         (is_upward, 'sam_grasping.core.x', 'from sam_grasping import Plan'),

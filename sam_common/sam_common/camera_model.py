@@ -9,13 +9,11 @@ from math import prod
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.errors import CameraModelError
 from sam_common.image_header import MAX_PIXELS
 from sam_common.lens import DISTORTIONS, distort, undistort
-
-Floats = npt.NDArray[np.float64]
+from sam_common.types import Float32Array, FloatArray
 
 # Between these lies the focal length of every camera [px], and its principal point, even of a
 # window of a sensor. Beyond, float32 could not tell one pixel from the next.
@@ -101,14 +99,14 @@ class CameraModel:
             )
 
     @property
-    def rays_xy(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def rays_xy(self) -> tuple[Float32Array, Float32Array]:
         """Each pixel's point at depth 1 m, as x and y: float32 (H, W) each, kept, read-only.
 
         NaN where a distortion cannot be undone.
         """
         return _rays_xy(self)
 
-    def deproject(self, depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def deproject(self, depth_m: Float32Array) -> Float32Array:
         """Return each pixel's point in the optical frame.
 
         Parameters
@@ -137,7 +135,7 @@ class CameraModel:
         points = cv2.merge([x * z, y * z, z])
         return np.asarray(points, np.float32)
 
-    def project(self, points_camera: Floats) -> Floats:
+    def project(self, points_camera: FloatArray) -> FloatArray:
         """Return the pixels (..., 2) of points (..., 3) [m].
 
         NaN behind the camera, and so far to the side that the distortion model no longer holds:
@@ -149,14 +147,14 @@ class CameraModel:
             xy = points[..., :2] / z[..., None]
             if self.distortion:
                 return distort(self, xy)
-            pixels: Floats = xy * [self.fx, self.fy] + [self.cx, self.cy]
+            pixels: FloatArray = xy * [self.fx, self.fy] + [self.cx, self.cy]
         pixels[~np.isfinite(pixels).all(axis=-1)] = np.nan
         return pixels
 
 
 # Few: one of 100 million pixels that is distorted takes 800 MB.
 @lru_cache(maxsize=2)
-def _rays_xy(camera: CameraModel) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _rays_xy(camera: CameraModel) -> tuple[Float32Array, Float32Array]:
     width, height = camera.size_wh
     if camera.distortion:
         return _distorted_rays(camera)
@@ -168,7 +166,7 @@ def _rays_xy(camera: CameraModel) -> tuple[npt.NDArray[np.float32], npt.NDArray[
 
 def _distorted_rays(
     camera: CameraModel,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+) -> tuple[Float32Array, Float32Array]:
     width, height = camera.size_wh
     rays = np.empty((2, height, width), np.float32)
     # Row by row, nearly: what is computed in float64 on the way would take six times the memory.

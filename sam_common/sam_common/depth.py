@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.errors import DepthError
+from sam_common.types import AnyArray, BoolArray, Float32Array
 
 # Encoding -> the pixels' type and how many of their units make a metre.
 ENCODINGS = {
@@ -25,7 +23,7 @@ FEW = 0.2
 UNITS = '16UC1 and mono16 are millimetres, 32FC1 metres (REP 118)'
 
 
-def depth_to_metres(pixels: npt.NDArray[Any], encoding: str) -> npt.NDArray[np.float32]:
+def depth_to_metres(pixels: AnyArray, encoding: str) -> Float32Array:
     """Return depth [m], NaN where there is no reading.
 
     Parameters
@@ -62,7 +60,7 @@ def depth_to_metres(pixels: npt.NDArray[Any], encoding: str) -> npt.NDArray[np.f
     return metres
 
 
-def check_scene(depth_m: npt.NDArray[np.float32]) -> None:
+def check_scene(depth_m: Float32Array) -> None:
     """Raise DepthError for depth (H, W) [m] that is none of a scene within reach.
 
     That is, if there is no reading at all, or nearly all of them are too far or too near.
@@ -81,7 +79,7 @@ def check_scene(depth_m: npt.NDArray[np.float32]) -> None:
         )
 
 
-def remark(depth_m: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> str:
+def remark(depth_m: Float32Array, mask: BoolArray) -> str:
     """Return what is odd about depth (H, W) [m] and may be why no grasp is found; or ''.
 
     Parameters
@@ -107,11 +105,11 @@ def remark(depth_m: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> str
     )
 
 
-def _readings(depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _readings(depth_m: Float32Array) -> Float32Array:
     """Return enough readings to judge by; all, if there are few."""
     stride = max(1, min(depth_m.shape) // 60)
     some = depth_m[::stride, ::stride]
-    readings: npt.NDArray[np.float32] = some[np.isfinite(some)]
+    readings: Float32Array = some[np.isfinite(some)]
     if not len(readings):
         readings = depth_m[np.isfinite(depth_m)]
     return readings

@@ -153,7 +153,7 @@ def _read_png(data: bytes, what: str) -> ImageHeader:
 
 def _read_jpeg(data: bytes, what: str) -> ImageHeader:
     kept, position = [data[:2]], 2
-    frame: _Frame | None = None
+    frame: _FrameHeader | None = None
     scans_begin = scans = 0
     for _ in range(MAX_SEGMENTS):
         begin = position
@@ -193,14 +193,14 @@ def _read_jpeg(data: bytes, what: str) -> ImageHeader:
     return ImageHeader('JPEG', (frame.width, frame.height), frame.channels, 8, b''.join(kept))
 
 
-class _Frame(NamedTuple):
+class _FrameHeader(NamedTuple):
     width: int
     height: int
     channels: int
     is_progressive: bool
 
 
-def _jpeg_frame(data: bytes, position: int, marker: int, what: str) -> _Frame:
+def _jpeg_frame(data: bytes, position: int, marker: int, what: str) -> _FrameHeader:
     bits, height, width, channels = struct.unpack_from('>BHHB', data, position + 4)
     if marker not in _DECODABLE or bits != 8:
         raise ImageError(
@@ -213,10 +213,10 @@ def _jpeg_frame(data: bytes, position: int, marker: int, what: str) -> _Frame:
             'one in grey or in colours'
         )
     check_size(width, height, what)
-    return _Frame(width, height, channels, marker == _PROGRESSIVE)
+    return _FrameHeader(width, height, channels, marker == _PROGRESSIVE)
 
 
-def _check_scans(frame: _Frame | None, scans: int, what: str) -> None:
+def _check_scans(frame: _FrameHeader | None, scans: int, what: str) -> None:
     if frame is None:
         raise ImageError(f'{what} is a damaged JPEG; send the whole file')
     pixels = frame.width * frame.height

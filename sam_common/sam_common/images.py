@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from sam_common.errors import ImageError
 from sam_common.image_header import check_size, read_image_header
+from sam_common.types import AnyArray, UInt8Array
 
 # OpenCV names a Bayer pattern by the second row's second and third pixel.
 _BAYER_TO_RGB = {
@@ -66,7 +67,7 @@ class RawImage(Protocol):
     data: Any
 
 
-def raw_to_rgb(image: RawImage) -> npt.NDArray[np.uint8]:
+def raw_to_rgb(image: RawImage) -> UInt8Array:
     """Return an image message's pixels as uint8 (H, W, 3) in RGB.
 
     Raises
@@ -84,7 +85,7 @@ def raw_to_rgb(image: RawImage) -> npt.NDArray[np.uint8]:
         if encoding not in _PLANES:
             packed = packed.reshape(height, width, 2)
         return _contiguous(cv2.cvtColor(packed, _YUV_TO_RGB[encoding]))
-    values: npt.NDArray[Any] = packed
+    values: AnyArray = packed
     if encoding.endswith('16'):
         values = packed.view('>u2' if image.is_bigendian else '<u2').astype(np.uint16)
     if encoding in _BAYER_TO_RGB:
@@ -98,7 +99,7 @@ def raw_to_rgb(image: RawImage) -> npt.NDArray[np.uint8]:
     return _contiguous(values)
 
 
-def decode_image(data: bytes, what: str) -> npt.NDArray[np.uint8]:
+def decode_image(data: bytes, what: str) -> UInt8Array:
     """Return a JPEG or PNG file as uint8 (H, W, 3) in RGB, as its pixels lie in the file.
 
     A rotation in its EXIF data is not applied, so that the image stays aligned to depth and to
@@ -202,11 +203,11 @@ def _rows(image: RawImage) -> int:
     return image.height * 3 // 2 if image.encoding in _PLANES else image.height
 
 
-def _contiguous(pixels: Any) -> npt.NDArray[np.uint8]:
+def _contiguous(pixels: Any) -> UInt8Array:
     return np.ascontiguousarray(pixels, np.uint8)
 
 
-def check_image(image_rgb: npt.NDArray[np.uint8]) -> None:
+def check_image(image_rgb: UInt8Array) -> None:
     """Raise ImageError unless an array is uint8 (H, W, 3) and has pixels."""
     if image_rgb.dtype != np.uint8 or image_rgb.ndim != 3 or image_rgb.shape[2] != 3:
         raise ImageError(

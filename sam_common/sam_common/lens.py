@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sam_common.errors import CameraModelError
-
-Floats = npt.NDArray[np.float64]
+from sam_common.types import FloatArray
 
 EQUIDISTANT = 'equidistant'
 # Numbers of coefficients, in the order that OpenCV takes them (REP 104 and image_geometry).
@@ -53,7 +52,7 @@ class Camera(Protocol):
         """As many coefficients as the model has."""
 
 
-def distort(camera: Camera, xy: Floats) -> Floats:
+def distort(camera: Camera, xy: FloatArray) -> FloatArray:
     """Return the pixels (..., 2) of points (..., 2) at depth 1; NaN where the model ends."""
     if not xy.size:
         return xy
@@ -69,12 +68,12 @@ def distort(camera: Camera, xy: Floats) -> Floats:
         pixels, _ = project(points, np.zeros(3), np.zeros(3), _matrix(camera), coefficients)
     except cv2.error as error:
         raise CameraModelError(f'the distortion {camera.distortion} fails: {error}') from error
-    result: Floats = np.asarray(pixels, np.float64).reshape(xy.shape)
+    result: FloatArray = np.asarray(pixels, np.float64).reshape(xy.shape)
     result[~np.isfinite(result).all(axis=-1)] = np.nan
     return result
 
 
-def undistort(camera: Camera, pixels: Floats) -> Floats:
+def undistort(camera: Camera, pixels: FloatArray) -> FloatArray:
     """Return the points (..., 2) at depth 1 of pixels (..., 2); NaN where there is none."""
     flat = pixels.reshape(-1, 1, 2)
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
@@ -88,7 +87,7 @@ def undistort(camera: Camera, pixels: Floats) -> Floats:
             )
     except cv2.error as error:
         raise CameraModelError(f'the distortion {camera.distortion} fails: {error}') from error
-    rays: Floats = np.asarray(xy, np.float64).reshape(pixels.shape)
+    rays: FloatArray = np.asarray(xy, np.float64).reshape(pixels.shape)
     with np.errstate(invalid='ignore', over='ignore'):
         # As the rays are kept, so that what is rounded is checked, too.
         kept = rays.astype(np.float32).astype(np.float64)
@@ -117,12 +116,12 @@ def max_radius(model: str, distortion: tuple[float, ...]) -> float:
     return float(np.sqrt(min(_first_root(slope), _first_root(below))))
 
 
-def _first_root(coefficients: Floats) -> float:
+def _first_root(coefficients: FloatArray) -> float:
     """Return a polynomial's first root above 0, infinity if there is none; lowest power first."""
     roots: npt.NDArray[np.complex128] = np.roots(coefficients[::-1]).astype(np.complex128)
     is_real = np.abs(roots.imag) < 1e-9 * (1 + np.abs(roots))
     return float(roots.real[is_real & (roots.real > 0)].min(initial=np.inf))
 
 
-def _matrix(camera: Camera) -> Floats:
+def _matrix(camera: Camera) -> FloatArray:
     return np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]], np.float64)

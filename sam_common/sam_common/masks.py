@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.boxes import BoxXyxy
+from sam_common.types import BoolArray, UInt16Array
 
 
-def mask_to_box(mask: npt.NDArray[np.bool_]) -> BoxXyxy | None:
+def mask_to_box(mask: BoolArray) -> BoxXyxy | None:
     """Return the outer edges (left, top, right, bottom) of a mask's pixels.
 
     Parameters
@@ -34,8 +34,8 @@ def mask_to_box(mask: npt.NDArray[np.bool_]) -> BoxXyxy | None:
 
 
 def label_image(
-    masks: Sequence[npt.NDArray[np.bool_]], ids: Sequence[int], size_wh: tuple[int, int]
-) -> npt.NDArray[np.uint16]:
+    masks: Sequence[BoolArray], ids: Sequence[int], size_wh: tuple[int, int]
+) -> UInt16Array:
     """Draw masks into one image of ids; where they overlap, the smaller one lies on top.
 
     Parameters
@@ -69,7 +69,7 @@ def label_image(
 
 
 def non_maximum_suppression(
-    masks: Sequence[npt.NDArray[np.bool_]], scores: Sequence[float], *, iou_thresh: float
+    masks: Sequence[BoolArray], scores: Sequence[float], *, iou_thresh: float
 ) -> list[int]:
     """Return the indices of the masks to keep, best first: near-duplicates of better ones go.
 
@@ -94,7 +94,7 @@ def non_maximum_suppression(
     return kept
 
 
-def remove_small_regions(mask: npt.NDArray[np.bool_], min_area_px: int) -> npt.NDArray[np.bool_]:
+def remove_small_regions(mask: BoolArray, min_area_px: int) -> BoolArray:
     """Return the mask without islands and holes of fewer pixels than this.
 
     Where every island is smaller, the largest one stays, so that a mask never vanishes.
@@ -123,7 +123,7 @@ def remove_small_regions(mask: npt.NDArray[np.bool_], min_area_px: int) -> npt.N
     return np.asarray(cleaned | filled[regions], np.bool_)
 
 
-def _bounds(mask: npt.NDArray[np.bool_]) -> tuple[slice, slice] | None:
+def _bounds(mask: BoolArray) -> tuple[slice, slice] | None:
     """Return the rows and columns that a mask spans, or None if it is empty."""
     rows = np.flatnonzero(mask.any(axis=1))
     if not rows.size:

@@ -10,9 +10,9 @@ one before, folded so that it is positive.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.errors import DepthError
+from sam_common.types import IntArray, UInt16Array
 
 # No depth camera has more.
 MAX_PIXELS = 10_000_000
@@ -22,7 +22,7 @@ _NUMBERS_PER_PIXEL, _BYTES_PER_PIXEL = 2, 4
 _MAX_NIBBLES = 11
 
 
-def decode_rvl(data: bytes, size_wh: tuple[int, int], what: str) -> npt.NDArray[np.uint16]:
+def decode_rvl(data: bytes, size_wh: tuple[int, int], what: str) -> UInt16Array:
     """Return the image, uint16 (H, W), that RVL data hold.
 
     Parameters
@@ -65,7 +65,7 @@ def check_rvl_size(size_wh: tuple[int, int], what: str) -> None:
         )
 
 
-def _numbers(data: bytes, total: int, what: str) -> npt.NDArray[np.int64]:
+def _numbers(data: bytes, total: int, what: str) -> IntArray:
     words = np.frombuffer(data, '<u4', min(len(data) // 4, total * _BYTES_PER_PIXEL // 4 + 2))
     octets = words.astype('>u4').view(np.uint8)
     nibbles = np.empty(2 * len(octets), np.uint8)
@@ -75,7 +75,7 @@ def _numbers(data: bytes, total: int, what: str) -> npt.NDArray[np.int64]:
         return np.zeros(0, np.int64)
     at = np.concatenate([[0], ends[:-1] + 1])
     digits = nibbles[at]
-    numbers: npt.NDArray[np.int64] = (digits & 7).astype(np.int64)
+    numbers: IntArray = (digits & 7).astype(np.int64)
     which = np.flatnonzero(digits > 7)
     for digit in range(1, _MAX_NIBBLES):
         if not len(which):
@@ -88,7 +88,7 @@ def _numbers(data: bytes, total: int, what: str) -> npt.NDArray[np.int64]:
     return numbers
 
 
-def _runs(numbers: npt.NDArray[np.int64], total: int, what: str) -> npt.NDArray[np.int64]:
+def _runs(numbers: IntArray, total: int, what: str) -> IntArray:
     """Return of each run of readings its first number, its first pixel, and its length (N, 3)."""
     runs, pixel, place = [], 0, 0
     values, last = numbers.data, len(numbers) - 1

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.masks import mask_to_box
+from sam_common.types import BoolArray, Float32Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +28,9 @@ class ScoredMask:
 
     """
 
-    mask: npt.NDArray[np.bool_]
+    mask: BoolArray
     score: float
-    logits: npt.NDArray[np.float32] | None = None
+    logits: Float32Array | None = None
 
     def __post_init__(self) -> None:
         if self.mask.ndim != 2 or self.mask.dtype != np.bool_:

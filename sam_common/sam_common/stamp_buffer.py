@@ -11,7 +11,7 @@ from sam_common.stamp_order import Stamped, StampOrder
 T = TypeVar('T', bound=Stamped)
 
 
-class StampedRing(Generic[T]):
+class StampBuffer(Generic[T]):
     """The newest items, at most `capacity`; safe to use from several threads.
 
     When the stamps go back and stay back, as those of a bag that loops, what came before is

@@ -7,11 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sam_common.errors import OptionError
+from sam_common.types import FloatArray
 
-Floats = npt.NDArray[np.float64]
 
-
-def inverse(tf_a_b: Floats) -> Floats:
+def inverse(tf_a_b: FloatArray) -> FloatArray:
     """Return `tf_b_a` (4, 4)."""
     result = np.eye(4)
     result[:3, :3] = tf_a_b[:3, :3].T
@@ -19,13 +18,13 @@ def inverse(tf_a_b: Floats) -> Floats:
     return result
 
 
-def apply(tf_a_b: Floats, points_b: Floats) -> Floats:
+def apply(tf_a_b: FloatArray, points_b: FloatArray) -> FloatArray:
     """Return points (..., 3) of frame B in frame A."""
-    points_a: Floats = points_b @ tf_a_b[:3, :3].T + tf_a_b[:3, 3]
+    points_a: FloatArray = points_b @ tf_a_b[:3, :3].T + tf_a_b[:3, 3]
     return points_a
 
 
-def checked(matrix: npt.ArrayLike, name: str) -> Floats:
+def checked(matrix: npt.ArrayLike, name: str) -> FloatArray:
     """Return a float64 copy (4, 4); raises OptionError if it is no rigid transform."""
     tf = np.array(matrix, np.float64)
     if tf.shape != (4, 4) or not np.isfinite(tf).all():

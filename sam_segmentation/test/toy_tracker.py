@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sam_segmentation.core.tracked_mask import Sighting
+from sam_segmentation.core.tracked_mask import Observation
 from sam_segmentation.core.tracker import Tracker
 from sam_segmentation.core.tracker_options import TrackerOptions
 
@@ -45,7 +45,7 @@ class ToyTracker(Tracker):
         memory[:] = [t for t in memory if t > self.now - 20]
         if mask.any():
             memory.append(self.now)
-        return Sighting(mask, len(memory) / 20, None, float(mask.any()))
+        return Observation(mask, len(memory) / 20, None, float(mask.any()))
 
     def _add(self, object_id, prompt):
         self.memories[object_id] = []

@@ -3,7 +3,7 @@
 
 from sam_simulation.camera.gl import make_context
 from sam_simulation.errors import RenderingError
-from sam_simulation.physics.evaluator import Judge
+from sam_simulation.physics.evaluator import GraspEvaluator
 from sam_simulation.scene.tabletop import Tabletop
 
-__all__ = ['Judge', 'RenderingError', 'Tabletop', 'make_context']
+__all__ = ['GraspEvaluator', 'RenderingError', 'Tabletop', 'make_context']

@@ -35,7 +35,7 @@ class LateError(SamError):
     """A request that was not done in time."""
 
 
-class Answering:
+class AsyncServices:
     """Offers services whose handlers wait for the worker, but not for ever.
 
     Parameters

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sensor_msgs.msg import CompressedImage
 
 from sam_common.depth import depth_to_metres
@@ -15,6 +13,7 @@ from sam_common.errors import DepthError, ImageError
 from sam_common.image_header import check_size
 from sam_common.images import decode_values
 from sam_common.rvl import check_rvl_size, decode_rvl
+from sam_common.types import AnyArray, Float32Array
 
 # Before the data of compressedDepth: a format, and two numbers by which 32FC1 was made 16 bits
 # deep; then, with RVL, columns and rows. See
@@ -26,7 +25,7 @@ PNG_SIGNATURE, PNG_START = b'\x89PNG', struct.Struct('>16xII')
 MILLIMETRES = ('16UC1', 'mono16')
 
 
-def depth_from_compressed(msg: CompressedImage) -> npt.NDArray[np.float32]:
+def depth_from_compressed(msg: CompressedImage) -> Float32Array:
     """Return a compressed depth image as float32 (H, W) [m], NaN: no reading.
 
     Raises
@@ -39,9 +38,7 @@ def depth_from_compressed(msg: CompressedImage) -> npt.NDArray[np.float32]:
     size_wh = check_compressed_depth(msg)
     begin, what = _begin(msg), _name(msg)
     if _is_rvl(msg):
-        pixels: npt.NDArray[Any] = decode_rvl(
-            bytes(msg.data[begin + RVL_SIZE.size :]), size_wh, what
-        )
+        pixels: AnyArray = decode_rvl(bytes(msg.data[begin + RVL_SIZE.size :]), size_wh, what)
     else:
         try:
             pixels = decode_values(bytes(msg.data[begin:]), what)

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from builtin_interfaces.msg import Time
 from cv_bridge import CvBridge, CvBridgeError
 from geometry_msgs.msg import Point, Pose, Quaternion, Transform, Vector3
@@ -29,7 +27,7 @@ from sam_common.images import (
     raw_to_rgb,
 )
 from sam_common.stamp_order import NANOSECONDS
-from sam_common.transforms import Floats
+from sam_common.types import AnyArray, BoolArray, FloatArray, UInt8Array
 
 
 def image_is_empty(msg: Image) -> bool:
@@ -37,7 +35,7 @@ def image_is_empty(msg: Image) -> bool:
     return not (msg.width or msg.height or msg.step or msg.data)
 
 
-def image_to_rgb(msg: Image) -> npt.NDArray[np.uint8]:
+def image_to_rgb(msg: Image) -> UInt8Array:
     """Return an image message as uint8 (H, W, 3) in RGB; raises ImageError."""
     if msg.encoding in NOT_BY_CV_BRIDGE:
         return raw_to_rgb(msg)
@@ -48,7 +46,7 @@ def image_to_rgb(msg: Image) -> npt.NDArray[np.uint8]:
         raise ImageError(f'the {msg.encoding} image cannot be converted: {error}') from error
 
 
-def compressed_to_rgb(msg: CompressedImage) -> npt.NDArray[np.uint8]:
+def compressed_to_rgb(msg: CompressedImage) -> UInt8Array:
     """Return a compressed image (JPEG or PNG) as uint8 (H, W, 3) in RGB; raises ImageError.
 
     Depth is refused, as its format tells, and so is what `decode_image` refuses.
@@ -113,20 +111,20 @@ def box_to_msg(box_xyxy: BoxXyxy | None) -> BoundingBox2D:
     return msg
 
 
-def mask_from_msg(msg: Image) -> npt.NDArray[np.bool_]:
+def mask_from_msg(msg: Image) -> BoolArray:
     """Return a mono8 mask as bool (H, W); raises ImageError."""
     check_raw(msg, {'mono8': 1, '8UC1': 1})
     rows = np.frombuffer(msg.data, np.uint8, msg.height * msg.step).reshape(msg.height, msg.step)
-    mask: npt.NDArray[np.bool_] = rows[:, : msg.width] != 0
+    mask: BoolArray = rows[:, : msg.width] != 0
     return mask
 
 
-def mask_to_msg(mask: npt.NDArray[np.bool_], header: Header) -> Image:
+def mask_to_msg(mask: BoolArray, header: Header) -> Image:
     """Return a mask as mono8, 0 or 255."""
     return array_to_image(mask.view(np.uint8) * np.uint8(255), 'mono8', header)
 
 
-def array_to_image(pixels: npt.NDArray[Any], encoding: str, header: Header) -> Image:
+def array_to_image(pixels: AnyArray, encoding: str, header: Header) -> Image:
     """Return pixels, (H, W) or (H, W, C), as an image message of the machine's byte order."""
     height, width = pixels.shape[:2]
     packed = np.ascontiguousarray(pixels).data.cast('B')
@@ -138,24 +136,24 @@ def array_to_image(pixels: npt.NDArray[Any], encoding: str, header: Header) -> I
     return msg
 
 
-def matrix_from_msg(msg: Transform) -> Floats:
+def matrix_from_msg(msg: Transform) -> FloatArray:
     """Return a transform as a matrix (4, 4)."""
     return _matrix(msg.translation, msg.rotation)
 
 
-def matrix_from_pose(msg: Pose) -> Floats:
+def matrix_from_pose(msg: Pose) -> FloatArray:
     """Return a pose as a matrix (4, 4)."""
     return _matrix(msg.position, msg.orientation)
 
 
-def _matrix(place: Point | Vector3, turn: Quaternion) -> Floats:
+def _matrix(place: Point | Vector3, turn: Quaternion) -> FloatArray:
     tf = np.eye(4)
     tf[:3, :3] = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).as_matrix()
     tf[:3, 3] = place.x, place.y, place.z
     return tf
 
 
-def poses_to_msg(poses: Iterable[Floats]) -> list[Pose]:
+def poses_to_msg(poses: Iterable[FloatArray]) -> list[Pose]:
     """Return poses (4, 4) as messages; quaternions are of unit length."""
     stacked = np.array(list(poses)).reshape(-1, 4, 4)
     if not len(stacked):

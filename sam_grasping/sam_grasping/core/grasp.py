@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sam_common.errors import OptionError
-from sam_common.transforms import Floats, checked
+from sam_common.transforms import checked
+from sam_common.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -34,9 +35,9 @@ class Grasp:
 
     """
 
-    pose: Floats
-    pre_grasp: Floats
-    lift: Floats
+    pose: FloatArray
+    pre_grasp: FloatArray
+    lift: FloatArray
     width_m: float
     opening_m: float
     score: float
@@ -52,7 +53,7 @@ class Grasp:
         if not 0 <= self.score <= 1:
             raise OptionError(f'score is {self.score}; give a probability')
 
-    def in_frame(self, tf_target_source: Floats) -> Grasp:
+    def in_frame(self, tf_target_source: FloatArray) -> Grasp:
         """Return the same grasp in another frame, by the transform (4, 4) from its own."""
         return replace(
             self,

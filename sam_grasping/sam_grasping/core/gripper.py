@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from sam_common.errors import OptionError
-from sam_common.transforms import Floats
+from sam_common.types import FloatArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class Gripper:
         if len(self.palm_size_xyz_m) != 3:
             raise OptionError(f'palm_size_xyz_m is {self.palm_size_xyz_m}; give three sides [m]')
 
-    def boxes(self, opening_m: float) -> tuple[Floats, Floats]:
+    def boxes(self, opening_m: float) -> tuple[FloatArray, FloatArray]:
         """Return what the gripper fills when it is open by `opening_m`, in the tool frame.
 
         Returns

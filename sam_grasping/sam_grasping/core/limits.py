@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sam_common.errors import OptionError
-from sam_common.transforms import Floats, checked
+from sam_common.transforms import checked
+from sam_common.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,7 +38,7 @@ class Limits:
 
     low_m: tuple[float, float, float] | None = None
     high_m: tuple[float, float, float] | None = None
-    tf_target_camera: Floats = field(default_factory=lambda: np.eye(4))
+    tf_target_camera: FloatArray = field(default_factory=lambda: np.eye(4))
     reachable: Callable[..., bool] | None = None
 
     def __post_init__(self) -> None:
@@ -52,7 +53,7 @@ class Limits:
                 'the first below the second in x, y and z'
             )
 
-    def inside(self, points_camera: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    def inside(self, points_camera: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         """Return whether points (..., 3) of the camera's frame lie in the box, bool (...)."""
         tf = self.tf_target_camera
         points = points_camera @ tf[:3, :3].T + tf[:3, 3]

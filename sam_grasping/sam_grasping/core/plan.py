@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sam_common.transforms import Floats
+from sam_common.types import FloatArray
 from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.plane import Plane
 
@@ -49,7 +49,7 @@ class Plan:
 
     grasps: tuple[Grasp, ...]
     rejections: Mapping[str, int] = field(default_factory=dict)
-    object_points: Floats
+    object_points: FloatArray
     plane: Plane
 
     def explain(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sam_common.errors import OptionError
-from sam_common.transforms import Floats
+from sam_common.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Plane:
 
     """
 
-    normal: Floats
+    normal: FloatArray
     offset_m: float
 
     def __post_init__(self) -> None:
@@ -43,12 +43,12 @@ class Plane:
         object.__setattr__(self, 'normal', normal / length)
         object.__setattr__(self, 'offset_m', float(self.offset_m) / length)
 
-    def height_m(self, points: Floats) -> Floats:
+    def height_m(self, points: FloatArray) -> FloatArray:
         """Return the heights (...) of points (..., 3) above the plane [m]."""
-        heights: Floats = points @ self.normal + self.offset_m
+        heights: FloatArray = points @ self.normal + self.offset_m
         return heights
 
-    def in_frame(self, tf_target_source: Floats) -> Plane:
+    def in_frame(self, tf_target_source: FloatArray) -> Plane:
         """Return the same plane in another frame, by the transform (4, 4) from its own."""
         normal = tf_target_source[:3, :3] @ self.normal
         return Plane(normal, self.offset_m - float(normal @ tf_target_source[:3, 3]))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from sam_common.camera_model import CameraModel
 from sam_common.errors import DepthError
+from sam_common.types import BoolArray, Float32Array
 from sam_grasping.core.errors import TargetError
 from sam_grasping.core.plane import Plane
 
@@ -38,8 +39,8 @@ class View:
 
     """
 
-    depth_m: npt.NDArray[np.float32]
-    mask: npt.NDArray[np.bool_]
+    depth_m: Float32Array
+    mask: BoolArray
     camera: CameraModel
     plane: Plane | None = None
 

@@ -15,7 +15,7 @@ from sam_common.depth import ENCODINGS, depth_to_metres
 from sam_common.errors import DepthError, ImageError
 from sam_common.images import check_raw
 from sam_common.ros.conversions import image_is_empty, matrix_from_pose, poses_to_msg
-from sam_common.transforms import Floats
+from sam_common.types import BoolArray, Float32Array, FloatArray
 from sam_grasping.core.grasp import Grasp
 from sam_interfaces.msg import Grasp as GraspMsg
 from sam_interfaces.msg import GraspRejection, Prompt
@@ -25,7 +25,7 @@ LABEL_BYTES_PER_PIXEL = {'mono16': 2, '16UC1': 2}
 POINT = np.dtype([('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('object_id', '<u4')])
 
 
-def depth_from_msg(msg: Image) -> npt.NDArray[np.float32]:
+def depth_from_msg(msg: Image) -> Float32Array:
     """Return a depth image as float32 (H, W) [m], NaN: no reading; raises DepthError."""
     check_depth(msg)
     return depth_to_metres(_pixels(msg, np.dtype(ENCODINGS[msg.encoding][0])), msg.encoding)
@@ -40,10 +40,10 @@ def check_depth(msg: Image) -> tuple[int, int]:
     return msg.width, msg.height
 
 
-def mask_of_object(label_image: Image, object_id: int) -> npt.NDArray[np.bool_]:
+def mask_of_object(label_image: Image, object_id: int) -> BoolArray:
     """Return where a label image holds an object, bool (H, W); raises ImageError."""
     check_raw(label_image, LABEL_BYTES_PER_PIXEL)
-    mask: npt.NDArray[np.bool_] = _pixels(label_image, np.dtype(np.uint16)) == object_id
+    mask: BoolArray = _pixels(label_image, np.dtype(np.uint16)) == object_id
     return mask
 
 
@@ -115,7 +115,7 @@ def pose_array_to_msg(grasps: Iterable[GraspMsg], header: Header) -> PoseArray:
     return PoseArray(header=header, poses=[grasp.pose for grasp in grasps])
 
 
-def points_to_msg(clouds: Iterable[tuple[int, Floats]], header: Header) -> PointCloud2:
+def points_to_msg(clouds: Iterable[tuple[int, FloatArray]], header: Header) -> PointCloud2:
     """Return objects' points as a cloud with x, y, z [m] and object_id.
 
     Parameters

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
@@ -19,7 +17,8 @@ from sam_common.errors import DepthError
 from sam_common.ros.compressed_depth import check_compressed_depth, depth_from_compressed
 from sam_common.ros.conversions import stamp_to_ns
 from sam_common.ros.topic_input import TopicInput
-from sam_common.stamp_buffer import StampedRing
+from sam_common.stamp_buffer import StampBuffer
+from sam_common.types import Float32Array
 from sam_grasping.ros.conversions import check_depth, depth_from_msg
 
 TRANSPORTS = ('raw', 'compressed', 'compressedDepth')
@@ -41,16 +40,16 @@ class DepthFrame:
 
     stamp_ns: int
     header: Header
-    decode: Callable[[], npt.NDArray[np.float32]]
+    decode: Callable[[], Float32Array]
 
     @property
-    def depth_m(self) -> npt.NDArray[np.float32]:
+    def depth_m(self) -> Float32Array:
         """The image, float32 (H, W) [m], NaN: no reading; raises DepthError."""
         return _decoded(self)
 
 
 @lru_cache(maxsize=2)
-def _decoded(frame: DepthFrame) -> npt.NDArray[np.float32]:
+def _decoded(frame: DepthFrame) -> Float32Array:
     # Several objects are planned for in one image, but few images are looked at again: kept in
     # each frame, the decoded images would triple the buffer's memory.
     return frame.decode()
@@ -71,7 +70,7 @@ class DepthInput(TopicInput):
 
     Attributes
     ----------
-    ring : StampedRing of DepthFrame
+    ring : StampBuffer of DepthFrame
     encoding : str
         Of the last image.
     size_wh : (int, int)
@@ -89,7 +88,7 @@ class DepthInput(TopicInput):
     ) -> None:
         if transport not in TRANSPORTS:
             raise DepthError(f'depth_transport is {transport!r}; use {", ".join(TRANSPORTS)}')
-        self.ring = StampedRing[DepthFrame](capacity)
+        self.ring = StampBuffer[DepthFrame](capacity)
         self.encoding = ''
         self.size_wh = (0, 0)
         self._on_frame = on_frame

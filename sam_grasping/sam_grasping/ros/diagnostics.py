@@ -18,7 +18,7 @@ from sam_grasping.ros.objects_input import ObjectsInput
 from sam_grasping.ros.plan_service import Active
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-Verdict = tuple[bytes, str]
+Status = tuple[bytes, str]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def report(health: Health) -> Report:
     return Report(level, message, facts(health))
 
 
-def judge(health: Health) -> Verdict:
+def judge(health: Health) -> Status:
     """Return a level of DiagnosticStatus, and the first reason why nothing comes out, if any."""
     active, info = health.active, health.camera_info
     if health.error:
@@ -56,7 +56,7 @@ def judge(health: Health) -> Verdict:
     )
 
 
-def _silent(source: TopicInput, what: str, remedy: str) -> Verdict | None:
+def _silent(source: TopicInput, what: str, remedy: str) -> Status | None:
     """Return why nothing usable comes in on a topic, if nothing does."""
     if source.incompatible and not source.received:
         return ERROR, source.incompatible
@@ -69,7 +69,7 @@ def _silent(source: TopicInput, what: str, remedy: str) -> Verdict | None:
     return None
 
 
-def _uncalibrated(info: CameraInfoInput, depth: DepthInput) -> Verdict | None:
+def _uncalibrated(info: CameraInfoInput, depth: DepthInput) -> Status | None:
     if not len(depth.ring):
         return None
     try:
@@ -79,7 +79,7 @@ def _uncalibrated(info: CameraInfoInput, depth: DepthInput) -> Verdict | None:
     return None
 
 
-def _apart(depth: DepthInput, objects: ObjectsInput, tolerance_ns: int) -> Verdict | None:
+def _apart(depth: DepthInput, objects: ObjectsInput, tolerance_ns: int) -> Status | None:
     """Return how masks and depth don't belong together, if they don't."""
     seen, frames = objects.ring.newest(), depth.ring.newest_first()
     if seen is None or not frames or not objects.rate_hz:
@@ -101,7 +101,7 @@ def _apart(depth: DepthInput, objects: ObjectsInput, tolerance_ns: int) -> Verdi
     )
 
 
-def _planning(health: Health, active: Active) -> Verdict:
+def _planning(health: Health, active: Active) -> Status:
     seen = active.objects.ring.newest()
     if active.objects.incompatible and not active.objects.received:
         return WARN, active.objects.incompatible

@@ -11,13 +11,13 @@ from traceback import format_exception
 import numpy as np
 
 from sam_common.camera_model import CameraModel
-from sam_common.ros.async_services import Answering
+from sam_common.ros.async_services import AsyncServices
 from sam_common.ros.camera_info_input import CameraInfoInput
 from sam_common.ros.diagnostics import StatusPublisher
 from sam_common.ros.managed_node import ManagedNode
 from sam_common.ros.parameters import value
 from sam_common.ros.run_node import run_node
-from sam_common.ros.tf_lookup import Frames
+from sam_common.ros.tf_lookup import TfLookup
 from sam_common.worker import Worker
 from sam_grasping.core.registry import load_planner
 from sam_grasping.ros import parameters
@@ -36,7 +36,7 @@ class GraspNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__('sam_grasping', parameters.PARAMETERS)
-        self._frames: Frames | None = None
+        self._frames: TfLookup | None = None
         self._worker: Worker | None = None
         self._planning: Planning | None = None
         self._publishing: Publishing | None = None
@@ -49,7 +49,7 @@ class GraspNode(ManagedNode):
         self._targets = Targets(self)
         self._continuous = Continuous(self, self._targets, lambda: self._active)
         # The service lives as long as the node: an inactive one answers, too, and says why not.
-        PlanService(Answering(self), self._targets, self._while_active)
+        PlanService(AsyncServices(self), self._targets, self._while_active)
         StatusPublisher(self, lambda: report(self._health()))
 
     def configure(self) -> None:
@@ -62,7 +62,7 @@ class GraspNode(ManagedNode):
         parameters.limits(self, np.eye(4))
         parameters.table_plane(self)
         planner.warm_up()
-        self._frames = Frames(self)
+        self._frames = TfLookup(self)
         self._publishing = Publishing(self)
         self._worker = Worker(value(self, 'max_pending_requests'), self._on_stream_error)
         self._planning = Planning(self, planner, self._frames, self._camera)

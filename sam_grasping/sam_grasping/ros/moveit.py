@@ -17,7 +17,7 @@ from geometry_msgs.msg import Pose, PoseStamped, Vector3Stamped
 from std_msgs.msg import Header
 
 from sam_common.ros.conversions import matrix_from_pose, poses_to_msg
-from sam_common.transforms import Floats
+from sam_common.types import FloatArray
 from sam_interfaces.msg import GraspArray
 
 # Of the approach and of the lift, how much must be possible for a grasp to count.
@@ -34,7 +34,7 @@ def to_moveit(
     *,
     finger_joints: Sequence[str] = (),
     joint_position: Callable[[float], float] = half,
-    tf_tool_link: Floats | None = None,
+    tf_tool_link: FloatArray | None = None,
     touched: Sequence[str] = (),
 ) -> list[Any]:
     """Return grasps as moveit_msgs/Grasp, in the same order.

@@ -11,7 +11,7 @@ from rclpy.node import Node
 from sam_common.ros.conversions import stamp_to_ns
 from sam_common.ros.topic_input import TopicInput
 from sam_common.scored_mask import ScoredMask
-from sam_common.stamp_buffer import StampedRing
+from sam_common.stamp_buffer import StampBuffer
 from sam_grasping.core.errors import TargetError
 from sam_grasping.ros.conversions import mask_of_object
 from sam_interfaces.msg import ObjectMask, ObjectMaskArray
@@ -82,12 +82,12 @@ class ObjectsInput(TopicInput):
 
     Attributes
     ----------
-    ring : StampedRing of Objects
+    ring : StampBuffer of Objects
 
     """
 
     def __init__(self, node: Node, *, capacity: int, on_objects: Callable[[], None]) -> None:
-        self.ring = StampedRing[Objects](capacity)
+        self.ring = StampBuffer[Objects](capacity)
         self._on_objects = on_objects
         super().__init__(node, ObjectMaskArray, '~/objects', self._keep)
 

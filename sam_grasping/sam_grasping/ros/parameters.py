@@ -14,7 +14,7 @@ from sam_common.ros.parameters import (
     Parameter,
     value,
 )
-from sam_common.transforms import Floats
+from sam_common.types import FloatArray
 from sam_grasping.core.gripper import Gripper
 from sam_grasping.core.limits import Limits
 from sam_grasping.core.plane import Plane
@@ -196,7 +196,7 @@ def planner_options(node: Node) -> PlannerOptions:
     )
 
 
-def limits(node: Node, tf_target_camera: Floats) -> Limits:
+def limits(node: Node, tf_target_camera: FloatArray) -> Limits:
     """Return where the gripper may go; raises OptionError."""
     return Limits(
         low_m=_corner(node, 'workspace_min_m'),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sam_common.ros.async_services import Answering, payload_of
+from sam_common.ros.async_services import AsyncServices, payload_of
 from sam_common.worker import Worker
 from sam_grasping.core.errors import GraspingError
 from sam_grasping.ros.depth_input import DepthInput
@@ -38,7 +38,7 @@ class PlanService:
 
     Parameters
     ----------
-    answering : Answering
+    async_services : AsyncServices
     targets : Targets
     active : callable
         Returns what to plan with; raises SamError while the node is not active.
@@ -46,12 +46,12 @@ class PlanService:
     """
 
     def __init__(
-        self, answering: Answering, targets: Targets, active: Callable[[], Active]
+        self, async_services: AsyncServices, targets: Targets, active: Callable[[], Active]
     ) -> None:
-        self._answering = answering
+        self._answering = async_services
         self._targets = targets
         self._active = active
-        answering.serve(PlanGrasps, '~/plan', self._plan)
+        async_services.serve(PlanGrasps, '~/plan', self._plan)
 
     async def _plan(self, request: PlanGrasps.Request, response: PlanGrasps.Response) -> None:
         active = self._active()

@@ -17,9 +17,10 @@ from sam_common.depth import check_scene, remark
 from sam_common.errors import SamError
 from sam_common.ros.conversions import matrix_from_msg
 from sam_common.ros.parameters import value
-from sam_common.ros.tf_lookup import Frames
+from sam_common.ros.tf_lookup import TfLookup
 from sam_common.scored_mask import ScoredMask
-from sam_common.transforms import Floats, apply, inverse
+from sam_common.transforms import apply, inverse
+from sam_common.types import FloatArray
 from sam_grasping.core.geometric.mask_choice import plan_likeliest
 from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.plan import Plan
@@ -53,7 +54,7 @@ class Planned:
     header: Header
     object_id: int
     grasps: tuple[Grasp, ...]
-    points: Floats
+    points: FloatArray
     plan: Plan
     odd: str = ''
 
@@ -69,7 +70,7 @@ class Planning:
     ----------
     node : Node
     planner : Planner
-    frames : Frames
+    frames : TfLookup
     camera : callable
         Returns the depth camera for images of a size [px]; raises SamError if it is not known.
 
@@ -86,7 +87,7 @@ class Planning:
         self,
         node: Node,
         planner: Planner,
-        frames: Frames,
+        frames: TfLookup,
         camera: Callable[[tuple[int, int]], CameraModel],
     ) -> None:
         self.planner = planner

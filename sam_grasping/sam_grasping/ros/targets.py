@@ -19,7 +19,7 @@ from sam_common.ros.conversions import image_is_empty, mask_from_msg, stamp_to_n
 from sam_common.ros.managed_node import NotActiveError
 from sam_common.ros.parameters import value
 from sam_common.scored_mask import ScoredMask
-from sam_common.stamp_buffer import StampedRing, T
+from sam_common.stamp_buffer import StampBuffer, T
 from sam_common.stamp_order import NANOSECONDS, format_stamp
 from sam_grasping.core.errors import GraspingError, TargetError
 from sam_grasping.ros.conversions import is_one_click, prompt_is_empty
@@ -242,7 +242,7 @@ def _decoded(masks: list[tuple[Image, float]]) -> list[ScoredMask]:
     return [ScoredMask(mask_from_msg(image), score) for image, score in masks]
 
 
-def _span(ring: StampedRing[T]) -> str:
+def _span(ring: StampBuffer[T]) -> str:
     stamps = [item.stamp_ns for item in ring.newest_first()]
     return (
         f'the {len(stamps)} that are go from {format_stamp(min(stamps))} to '

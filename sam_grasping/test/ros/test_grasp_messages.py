@@ -20,7 +20,7 @@ from visualization_msgs.msg import Marker
 from sam_common.errors import DepthError, ImageError
 from sam_common.ros.compressed_depth import check_compressed_depth, depth_from_compressed
 from sam_common.ros.conversions import array_to_image
-from sam_common.stamp_buffer import StampedRing
+from sam_common.stamp_buffer import StampBuffer
 from sam_grasping import Grasp, Gripper
 from sam_grasping.core.errors import TargetError
 from sam_grasping.ros import conversions as convert
@@ -210,7 +210,7 @@ def test_a_label_image_of_another_encoding_is_an_error():
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=20), st.integers(0, 50))
 def test_the_nearest_stamp_is_found_if_it_is_near_enough(stamps, wanted):
-    ring = StampedRing(10)
+    ring = StampBuffer(10)
     for number, stamp in enumerate(stamps):
         ring.add(SimpleNamespace(stamp_ns=stamp, number=number))
     # Not always ten: what was before the stamps went back and stayed back is forgotten.
@@ -225,7 +225,7 @@ def test_the_nearest_stamp_is_found_if_it_is_near_enough(stamps, wanted):
 
 
 def test_when_the_stamps_stay_back_what_came_before_is_forgotten():
-    ring = StampedRing(20)
+    ring = StampBuffer(20)
     for stamp in (90, 91, 92, 5, 93, 94, 10**18, 95, 96):
         ring.add(SimpleNamespace(stamp_ns=stamp * 33_000_000))
     # One odd stamp proves nothing: the depth of 97 is still to come, that of 94.5 is not.

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.boxes import BoxXyxy, box_iou
+from sam_common.types import BoolArray
 
 # Shares of the smaller one: masks that overlap more are one thing, boxes that overlap less two.
 _MERGED, _APART = 0.8, 0.4
@@ -19,7 +19,7 @@ _AGREES, _MUCH_LESS = 0.3, 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Claim:
+class Placement:
     """Where one object is said to be in a frame.
 
     Parameters
@@ -33,12 +33,12 @@ class Claim:
 
     """
 
-    mask: npt.NDArray[np.bool_]
+    mask: BoolArray
     box_xyxy: BoxXyxy | None
     expected_xyxy: BoxXyxy | None
 
 
-def find_impostors(claims: Mapping[int, Claim]) -> set[int]:
+def find_identity_switches(placements: Mapping[int, Placement]) -> set[int]:
     """Return the objects whose masks lie on another object's, against their own motion.
 
     Two objects are in conflict where their masks merge (one lies mostly inside the other) though
@@ -48,32 +48,32 @@ def find_impostors(claims: Mapping[int, Claim]) -> set[int]:
 
     Parameters
     ----------
-    claims : mapping of int to Claim
+    placements : mapping of int to Placement
         By object id.
 
     """
     agreements = {
-        object_id: box_iou(claim.box_xyxy, claim.expected_xyxy)
-        for object_id, claim in claims.items()
-        if claim.box_xyxy is not None and claim.expected_xyxy is not None
+        object_id: box_iou(placement.box_xyxy, placement.expected_xyxy)
+        for object_id, placement in placements.items()
+        if placement.box_xyxy is not None and placement.expected_xyxy is not None
     }
     staying: list[int] = []
-    impostors = set()
+    identity_switches = set()
     for object_id in sorted(agreements, key=lambda one: -agreements[one]):
         for other in staying:
             if (
                 agreements[other] >= _AGREES
                 and agreements[object_id] < _MUCH_LESS * agreements[other]
-                and _in_conflict(claims[object_id], claims[other])
+                and _in_conflict(placements[object_id], placements[other])
             ):
-                impostors.add(object_id)
+                identity_switches.add(object_id)
                 break
         else:
             staying.append(object_id)
-    return impostors
+    return identity_switches
 
 
-def _in_conflict(first: Claim, second: Claim) -> bool:
+def _in_conflict(first: Placement, second: Placement) -> bool:
     if first.expected_xyxy is None or second.expected_xyxy is None:
         return False
     if _overlap(first.expected_xyxy, second.expected_xyxy) > _APART:

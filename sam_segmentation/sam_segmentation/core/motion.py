@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.boxes import BoxXyxy
+from sam_common.types import FloatArray
 
 # Standard deviations as shares of the box's size, per frame: the usual ones of SORT's successors.
 _POSITION_STD, _VELOCITY_STD = 1 / 20, 1 / 160
@@ -24,7 +24,7 @@ class BoxMotion:
     Parameters
     ----------
     box_xyxy : (float, float, float, float)
-        Left, top, right, bottom of the first sighting [px].
+        Left, top, right, bottom of the first observation [px].
 
     Attributes
     ----------
@@ -32,14 +32,14 @@ class BoxMotion:
         Centre x, y, width, height [px], and their change per frame.
     covariance : array of float64, shape (8, 8)
     updates : int
-        Frames in a row in which the object was seen, up to this one.
+        TfLookup in a row in which the object was seen, up to this one.
 
     """
 
     def __init__(self, box_xyxy: BoxXyxy) -> None:
-        self.mean: npt.NDArray[np.float64] = np.concatenate([_measured(box_xyxy), np.zeros(4)])
+        self.mean: FloatArray = np.concatenate([_measured(box_xyxy), np.zeros(4)])
         scale = self._scale()
-        self.covariance: npt.NDArray[np.float64] = np.diag(
+        self.covariance: FloatArray = np.diag(
             np.concatenate([2 * _POSITION_STD * scale, 10 * _VELOCITY_STD * scale]) ** 2
         )
         self.updates = 1
@@ -94,11 +94,11 @@ class BoxMotion:
         other.updates = self.updates
         return other
 
-    def _scale(self) -> npt.NDArray[np.float64]:
+    def _scale(self) -> FloatArray:
         width, height = self.mean[2:_SIZES]
         return np.array([width, height, width, height])
 
 
-def _measured(box_xyxy: BoxXyxy) -> npt.NDArray[np.float64]:
+def _measured(box_xyxy: BoxXyxy) -> FloatArray:
     left, top, right, bottom = box_xyxy
     return np.array([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top])

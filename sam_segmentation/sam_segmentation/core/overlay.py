@@ -11,12 +11,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
 from sam_common.masks import mask_to_box
+from sam_common.types import BoolArray, UInt8Array
 
 # Steps of the golden ratio never fall near an earlier hue, so ids that follow differ most.
 GOLDEN_RATIO = 0.618033988749895
@@ -41,15 +41,15 @@ def colour_of(object_id: int) -> tuple[int, int, int]:
 
 
 def draw_overlay(
-    image_rgb: npt.NDArray[np.uint8],
-    masks: Sequence[npt.NDArray[np.bool_]],
+    image_rgb: UInt8Array,
+    masks: Sequence[BoolArray],
     ids: Sequence[int],
     *,
     texts: Sequence[str] = (),
     notes: Sequence[str] = (),
     alpha: float = 0.45,
     contour_px: int = 2,
-) -> npt.NDArray[np.uint8]:
+) -> UInt8Array:
     """Draw each mask as a translucent colour with a crisp contour; smaller masks lie on top.
 
     Parameters
@@ -114,13 +114,13 @@ def draw_overlay(
 
 
 @lru_cache(maxsize=4096)
-def _tint(colour: tuple[int, int, int], alpha: float) -> npt.NDArray[np.uint8]:
+def _tint(colour: tuple[int, int, int], alpha: float) -> UInt8Array:
     """Return what each value of each channel becomes under a translucent colour: (1, 256, 3)."""
     values = np.arange(256)[None, :, None] * (1.0 - alpha) + np.array(colour) * alpha
     return np.rint(values).astype(np.uint8)
 
 
-def _write(image: npt.NDArray[np.uint8], text: str, left: float, bottom: float) -> None:
+def _write(image: UInt8Array, text: str, left: float, bottom: float) -> None:
     """Write a text from a point on, but inside the image: white on a black edge."""
     rest, letters = _drawn(printable(text, MAX_DRAWN))
     height, width = letters.shape[:2]
@@ -138,7 +138,7 @@ def printable(text: str, limit: int) -> str:
 
 
 @lru_cache(maxsize=256)
-def _drawn(text: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+def _drawn(text: str) -> tuple[UInt8Array, UInt8Array]:
     """Return what is left of the image under a text, and its letters: (H, W, 3) both [0-255]."""
     font = _font()
     width = math.ceil(font.getlength(text)) + 2 * _EDGE_PX

@@ -8,8 +8,8 @@ from typing import Any
 from unicodedata import category
 
 import numpy as np
-import numpy.typing as npt
 
+from sam_common.types import AnyArray, BoolArray, Float32Array, FloatArray, UInt8Array
 from sam_segmentation.core.errors import PromptError
 
 BACKGROUND, FOREGROUND = 0, 1
@@ -55,12 +55,12 @@ class Prompt:
 
     """
 
-    points_xy: npt.NDArray[np.float64] | Any = ()
-    labels: npt.NDArray[np.uint8] | Any = ()
-    box_xyxy: npt.NDArray[np.float64] | Any = None
-    mask: npt.NDArray[np.bool_] | None = None
+    points_xy: FloatArray | Any = ()
+    labels: UInt8Array | Any = ()
+    box_xyxy: FloatArray | Any = None
+    mask: BoolArray | None = None
     text: str = ''
-    logits: npt.NDArray[np.float32] | None = None
+    logits: Float32Array | None = None
 
     def __post_init__(self) -> None:
         check_text(self.text, 'text')
@@ -158,14 +158,14 @@ def check_text(text: str, name: str) -> None:
             )
 
 
-def _array(value: Any, name: str, dtype: Any) -> npt.NDArray[Any]:
+def _array(value: Any, name: str, dtype: Any) -> AnyArray:
     try:
         return np.array(value, dtype=dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise PromptError(f'{name} is not an array of numbers: {error}') from error
 
 
-def _checked_box(value: Any) -> npt.NDArray[np.float64]:
+def _checked_box(value: Any) -> FloatArray:
     box = _array(value, 'box_xyxy', np.float64).ravel()
     if box.shape != (4,):
         raise PromptError(f'box_xyxy has {box.size} numbers; give left, top, right, bottom')
@@ -176,7 +176,7 @@ def _checked_box(value: Any) -> npt.NDArray[np.float64]:
     return box
 
 
-def _checked_mask(value: Any) -> npt.NDArray[np.bool_]:
+def _checked_mask(value: Any) -> BoolArray:
     mask = np.asarray(value)
     if mask.ndim != 2:
         raise PromptError(f'the mask has shape {mask.shape}; give (height, width)')
@@ -186,5 +186,5 @@ def _checked_mask(value: Any) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def _xy(values: npt.NDArray[np.float64]) -> str:
+def _xy(values: FloatArray) -> str:
     return '(' + ', '.join(f'{value:g}' for value in values) + ')'

@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from sam_common.errors import ImageError
 from sam_common.images import check_image
 from sam_common.scored_mask import ScoredMask
 from sam_common.steps import Steps, finish
+from sam_common.types import UInt8Array
 from sam_segmentation.core.errors import PromptError
 from sam_segmentation.core.prompt import MAX_REFINE_ROUNDS, Prompt
 
@@ -103,7 +101,7 @@ class Segmenter(ABC):
     name: str
     device: str = 'cpu'
 
-    def embed(self, image_rgb: npt.NDArray[np.uint8]) -> Embedding:
+    def embed(self, image_rgb: UInt8Array) -> Embedding:
         """Prepare an image for prompts.
 
         Parameters
@@ -234,7 +232,7 @@ class Segmenter(ABC):
         return self._segment(embedding, again, False)[0]
 
     @abstractmethod
-    def _embed(self, image_rgb: npt.NDArray[np.uint8]) -> Any:
+    def _embed(self, image_rgb: UInt8Array) -> Any:
         """Return `Embedding.data` of a checked image."""
 
     @abstractmethod

@@ -9,12 +9,63 @@ from typing import Any
 
 import numpy as np
 
-from sam_segmentation.core.life import Life
 from sam_segmentation.core.motion import BoxMotion
-from sam_segmentation.core.tracked_mask import ObjectState, Sighting, TrackedMask
+from sam_segmentation.core.tracked_mask import ObjectState, Observation, TrackedMask
 
 # An object whose expected box lies farther out than this has left the image.
 _IN_VIEW_SHARE = 0.2
+# Two thresholds, so that a score that wavers about one half changes nothing.
+_HIT_FROM, _MISS_BELOW = 0.6, 0.4
+# What was lost is believed to be back when it is seen in this many frames in a row.
+_BACK_AFTER = 2
+
+
+@dataclass
+class TrackState:
+    """The state of one object, from frame to frame.
+
+    Parameters
+    ----------
+    lost_after : int
+        TfLookup without a hit after which an occluded object counts as lost.
+    value : ObjectState
+    misses : int
+        TfLookup in a row without a hit.
+    hits : int
+        TfLookup in a row with a hit.
+
+    """
+
+    lost_after: int
+    value: ObjectState = ObjectState.VISIBLE
+    misses: int = 0
+    hits: int = 1
+
+    def update(self, presence: float, *, has_mask: bool, in_view: bool) -> ObjectState:
+        """Return the state in the next frame.
+
+        Parameters
+        ----------
+        presence : float
+            How sure the model is that the object is seen [0-1].
+        has_mask : bool
+            Whether the mask has a pixel.
+        in_view : bool
+            Whether the motion model expects the object inside the image.
+
+        """
+        threshold = _MISS_BELOW if self.value is ObjectState.VISIBLE else _HIT_FROM
+        if has_mask and presence >= threshold:
+            self.hits, self.misses = self.hits + 1, 0
+            if self.value is not ObjectState.LOST or self.hits >= _BACK_AFTER:
+                self.value = ObjectState.VISIBLE
+            return self.value
+        self.hits, self.misses = 0, self.misses + 1
+        # One that left the image is not hidden behind anything.
+        if self.value is not ObjectState.LOST:
+            gone = self.misses >= self.lost_after or not in_view
+            self.value = ObjectState.LOST if gone else ObjectState.OCCLUDED
+        return self.value
 
 
 @dataclass
@@ -23,49 +74,49 @@ class Track:
 
     Parameters
     ----------
-    life : Life
+    state : TrackState
     label : str
     text : str
         What the object was called in a prompt: it is looked for by this when it is lost.
     motion : BoxMotion or None
         None: never seen so far.
-    last : Sighting
+    last : Observation
         In the frame last stepped.
 
     """
 
-    life: Life
+    state: TrackState
     label: str
     text: str
     motion: BoxMotion | None
-    last: Sighting
+    last: Observation
 
     def moved(self) -> Track:
         """Return a copy that goes on by itself."""
         motion = self.motion.copy() if self.motion else None
-        return replace(self, life=replace(self.life), motion=motion)
+        return replace(self, state=replace(self.state), motion=motion)
 
-    def saw(self, sighting: Sighting, size_wh: tuple[int, int]) -> None:
+    def update(self, observation: Observation, size_wh: tuple[int, int]) -> None:
         """Take note of what was seen of the object in a frame of this size [px]."""
-        self.last = sighting
-        box = sighting.box_xyxy if sighting.is_seen else None
+        self.last = observation
+        box = observation.box_xyxy if observation.is_seen else None
         if self.motion is not None:
             self.motion.update(box)
         elif box is not None:
             self.motion = BoxMotion(box)
         in_view = self.motion is None or self.motion.share_inside(size_wh) > _IN_VIEW_SHARE
-        self.life.update(sighting.presence, has_mask=sighting.area > 0, in_view=in_view)
+        self.state.update(observation.presence, has_mask=observation.area > 0, in_view=in_view)
 
     def tracked(self, object_id: int) -> TrackedMask:
-        """Return the last sighting with the object's id, state and label."""
-        seen = self.last
+        """Return the last observation with the object's id, state and label."""
+        last = self.last
         return TrackedMask(
-            seen.mask,
-            seen.score,
-            seen.logits,
-            seen.presence,
+            last.mask,
+            last.score,
+            last.logits,
+            last.presence,
             object_id=object_id,
-            state=self.life.state,
+            state=self.state.value,
             label=self.label,
         )
 
@@ -76,9 +127,9 @@ def pack(track: Track) -> dict[str, Any]:
     return {
         'label': track.label,
         'text': track.text,
-        'state': int(track.life.state),
-        'unseen': track.life.unseen,
-        'seen': track.life.seen,
+        'state': int(track.state.value),
+        'misses': track.state.misses,
+        'hits': track.state.hits,
         'motion': motion
         and {'mean': motion.mean, 'covariance': motion.covariance, 'updates': motion.updates},
         'mask': last.mask,
@@ -96,6 +147,8 @@ def unpack(packed: Mapping[str, Any], lost_after: int) -> Track:
         motion.mean = np.array(packed['motion']['mean'], np.float64)
         motion.covariance = np.array(packed['motion']['covariance'], np.float64)
         motion.updates = int(packed['motion']['updates'])
-    sighting = Sighting(packed['mask'], packed['score'], packed['logits'], packed['presence'])
-    life = Life(lost_after, ObjectState(packed['state']), packed['unseen'], packed['seen'])
-    return Track(life, packed['label'], packed['text'], motion, sighting)
+    observation = Observation(
+        packed['mask'], packed['score'], packed['logits'], packed['presence']
+    )
+    state = TrackState(lost_after, ObjectState(packed['state']), packed['misses'], packed['hits'])
+    return Track(state, packed['label'], packed['text'], motion, observation)

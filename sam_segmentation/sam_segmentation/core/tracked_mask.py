@@ -20,7 +20,7 @@ class ObjectState(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Sighting(ScoredMask):
+class Observation(ScoredMask):
     """What a model sees of a tracked object in one frame.
 
     Parameters
@@ -43,8 +43,8 @@ class Sighting(ScoredMask):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class TrackedMask(Sighting):
-    """A sighting with the object that it is of.
+class TrackedMask(Observation):
+    """A observation with the object that it is of.
 
     Parameters
     ----------

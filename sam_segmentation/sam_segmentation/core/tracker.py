@@ -8,24 +8,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from sam_common.errors import ImageError, MissingFrameError
 from sam_common.images import check_image
+from sam_common.types import UInt8Array
 from sam_segmentation.core.errors import PromptError, TooManyObjectsError, UnknownObjectError
-from sam_segmentation.core.life import Life
 from sam_segmentation.core.motion import BoxMotion
 from sam_segmentation.core.prompt import Prompt, check_text
-from sam_segmentation.core.track import Track, pack, unpack
-from sam_segmentation.core.tracked_mask import ObjectState, Sighting, TrackedMask
+from sam_segmentation.core.track import Track, TrackState, pack, unpack
+from sam_segmentation.core.tracked_mask import ObjectState, Observation, TrackedMask
 from sam_segmentation.core.tracker_options import TrackerOptions
 
 MAX_ID = 65535  # what a label image holds
 # How often a lost object with a name is looked for [frames].
 _LOOK_EVERY = 10
 
-Finder = Callable[[npt.NDArray[np.uint8], str], Prompt | None]
+Finder = Callable[[UInt8Array, str], Prompt | None]
 
 
 class Tracker(ABC):
@@ -49,7 +46,7 @@ class Tracker(ABC):
         `finder(image_rgb, text)` returns a prompt for the thing of that name, or None: for prompts
         of text, and to look for lost objects that were named. None: text is only a label.
     steps : int
-        Frames that were stepped since the last reset.
+        TfLookup that were stepped since the last reset.
 
     """
 
@@ -60,7 +57,7 @@ class Tracker(ABC):
         self.finder: Finder | None = None
         self.steps = 0
         self._size_wh: tuple[int, int] | None = None
-        self._image: npt.NDArray[np.uint8] | None = None
+        self._image: UInt8Array | None = None
         self._tracks: dict[int, Track] = {}
         # Every id that was used: at first the one whose object is gone for longest.
         self._used: dict[int, None] = {}
@@ -75,7 +72,7 @@ class Tracker(ABC):
         """Every tracked object in the frame last stepped, by id."""
         return [track.tracked(object_id) for object_id, track in sorted(self._tracks.items())]
 
-    def step(self, image_rgb: npt.NDArray[np.uint8]) -> list[TrackedMask]:
+    def step(self, image_rgb: UInt8Array) -> list[TrackedMask]:
         """Follow every object into the next frame.
 
         Parameters
@@ -111,12 +108,12 @@ class Tracker(ABC):
         }
         for motion in expected.values():
             motion.predict()
-        sightings = self._step(image_rgb, expected)
+        observations = self._step(image_rgb, expected)
         self._size_wh, self._image = size_wh, image_rgb
         self.steps += 1
-        for object_id, sighting in sightings.items():
+        for object_id, observation in observations.items():
             self._tracks[object_id].motion = expected.get(object_id)
-            self._tracks[object_id].saw(sighting, size_wh)
+            self._tracks[object_id].update(observation, size_wh)
         self._look_for_lost(image_rgb)
         return self.objects
 
@@ -171,18 +168,18 @@ class Tracker(ABC):
         prompt = self._without_text(prompt, self._image)
         prompt.check_fits(self._size_wh)
         if object_id is not None:
-            sighting = self._refine(object_id, prompt)
+            observation = self._refine(object_id, prompt)
             track = self._tracks[object_id]
             track.label = label or text or track.label
             track.text = text or track.text
             track.motion = None
-            track.saw(sighting, self._size_wh)
+            track.update(observation, self._size_wh)
             return track.tracked(object_id)
         object_id = self.reserve_id(new_id)
-        sighting = self._add(object_id, prompt)
-        life = Life(self.options.lost_after)
-        track = self._tracks[object_id] = Track(life, label or text, text, None, sighting)
-        track.saw(sighting, self._size_wh)
+        observation = self._add(object_id, prompt)
+        state = TrackState(self.options.lost_after)
+        track = self._tracks[object_id] = Track(state, label or text, text, None, observation)
+        track.update(observation, self._size_wh)
         return track.tracked(object_id)
 
     def reserve_id(self, new_id: int | None = None) -> int:
@@ -320,16 +317,16 @@ class Tracker(ABC):
         """Stop tracking and free the model's memory; the tracker cannot be used afterwards."""
         self.reset()
 
-    def _look_for_lost(self, image_rgb: npt.NDArray[np.uint8]) -> None:
+    def _look_for_lost(self, image_rgb: UInt8Array) -> None:
         if self.finder is None or self.steps % _LOOK_EVERY:
             return
         for object_id, track in self._tracks.items():
-            if track.text and track.life.state is ObjectState.LOST:
+            if track.text and track.state.value is ObjectState.LOST:
                 prompt = self.finder(image_rgb, track.text)
                 if prompt is not None:
                     self.add(prompt, object_id)
 
-    def _without_text(self, prompt: Prompt, image_rgb: npt.NDArray[np.uint8]) -> Prompt:
+    def _without_text(self, prompt: Prompt, image_rgb: UInt8Array) -> Prompt:
         if not prompt.text:
             return prompt
         if (
@@ -391,20 +388,20 @@ class Tracker(ABC):
 
     @abstractmethod
     def _step(
-        self, image_rgb: npt.NDArray[np.uint8], expected: Mapping[int, BoxMotion]
-    ) -> dict[int, Sighting]:
-        """Return a sighting of every object in the next frame.
+        self, image_rgb: UInt8Array, expected: Mapping[int, BoxMotion]
+    ) -> dict[int, Observation]:
+        """Return a observation of every object in the next frame.
 
         `expected` holds, for each object that was ever seen, where its motion leads to in this
         frame; not to be changed.
         """
 
     @abstractmethod
-    def _add(self, object_id: int, prompt: Prompt) -> Sighting:
+    def _add(self, object_id: int, prompt: Prompt) -> Observation:
         """Begin to track an object on the frame last stepped, by a checked prompt without text."""
 
     @abstractmethod
-    def _refine(self, object_id: int, prompt: Prompt) -> Sighting:
+    def _refine(self, object_id: int, prompt: Prompt) -> Observation:
         """Correct an object on the frame last stepped, by a checked prompt without text."""
 
     @abstractmethod

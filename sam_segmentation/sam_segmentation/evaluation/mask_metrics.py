@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Mask = npt.NDArray[np.bool_]
+from sam_common.types import BoolArray, Float32Array
 
 
-def mask_iou(mask: Mask, truth: Mask) -> float:
+def mask_iou(mask: BoolArray, truth: BoolArray) -> float:
     """Return the intersection over the union (Jaccard index) [0-1].
 
     Both empty: 1, since they agree. One empty: 0.
@@ -30,7 +29,7 @@ def mask_iou(mask: Mask, truth: Mask) -> float:
     return np.count_nonzero(mask & truth) / union if union else 1.0
 
 
-def dice(mask: Mask, truth: Mask) -> float:
+def dice(mask: BoolArray, truth: BoolArray) -> float:
     """Return the Dice coefficient: twice the intersection over the sum of both areas [0-1].
 
     Both empty: 1, since they agree. One empty: 0.
@@ -50,7 +49,7 @@ def dice(mask: Mask, truth: Mask) -> float:
     return 2 * np.count_nonzero(mask & truth) / total if total else 1.0
 
 
-def boundary_f1(mask: Mask, truth: Mask, tolerance_px: float) -> float:
+def boundary_f1(mask: BoolArray, truth: BoolArray, tolerance_px: float) -> float:
     """Return the F1 score of the two boundaries [0-1], as Csurka et al. (BMVC 2013) define it.
 
     The boundary is the mask's own pixels that have a 4-neighbour outside the mask; the image's
@@ -83,19 +82,19 @@ def boundary_f1(mask: Mask, truth: Mask, tolerance_px: float) -> float:
     return float(2 * precision * recall / total) if total else 0.0
 
 
-def _boundary(mask: Mask) -> Mask:
+def _boundary(mask: BoolArray) -> BoolArray:
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     bordered = np.pad(mask, 1).astype(np.uint8)
     return mask & ~(cv2.erode(bordered, cross)[1:-1, 1:-1] > 0)
 
 
-def _distance_to(edge: Mask) -> npt.NDArray[np.float32]:
+def _distance_to(edge: BoolArray) -> Float32Array:
     """Return every pixel's Euclidean distance to the nearest pixel of an edge [px]."""
     distance = cv2.distanceTransform((~edge).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.asarray(distance, np.float32).reshape(edge.shape)
 
 
-def _check(mask: Mask, truth: Mask) -> None:
+def _check(mask: BoolArray, truth: BoolArray) -> None:
     for name, array in (('mask', mask), ('truth', truth)):
         if array.ndim != 2 or array.dtype != np.bool_:
             raise ValueError(f'{name} is {array.dtype} {array.shape}, expected bool (H, W)')

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from sam_segmentation.evaluation.mask_metrics import Mask, mask_iou
+from sam_common.types import BoolArray
+from sam_segmentation.evaluation.mask_metrics import mask_iou
 
 BOUNDARY_TOLERANCE = 0.008
 MATCH_IOU = 0.5
 
 
-def boundary_accuracy(mask: Mask, truth: Mask, *, tolerance: float = BOUNDARY_TOLERANCE) -> float:
+def boundary_accuracy(
+    mask: BoolArray, truth: BoolArray, *, tolerance: float = BOUNDARY_TOLERANCE
+) -> float:
     """Return the boundary accuracy F of DAVIS [0-1].
 
     The boundary is every pixel that differs from its right, lower or lower right neighbour, in and
@@ -87,7 +90,7 @@ class AccuracyMeter:
         self._sums = np.zeros(2)
         self._newest = np.zeros(2)
 
-    def update(self, mask: Mask, truth: Mask) -> None:
+    def update(self, mask: BoolArray, truth: BoolArray) -> None:
         """Take the next frame; arrays of bool, shape (H, W); raises ValueError if they differ."""
         values = np.array([mask_iou(mask, truth), boundary_accuracy(mask, truth)])
         if self._frames > 1:  # by now the frame before is neither the first nor the last
@@ -138,7 +141,7 @@ class IdSwitchMeter:
         self._match_iou = match_iou
         self._matched: dict[int, int] = {}
 
-    def update(self, masks: Mapping[int, Mask], truths: Mapping[int, Mask]) -> None:
+    def update(self, masks: Mapping[int, BoolArray], truths: Mapping[int, BoolArray]) -> None:
         """Take the next frame.
 
         Parameters
@@ -237,7 +240,7 @@ class RecoveryMeter:
         self._best_iou = 0.0
         self._result = Recovery(0, 0)
 
-    def update(self, mask: Mask, truth: Mask) -> None:
+    def update(self, mask: BoolArray, truth: BoolArray) -> None:
         """Take the next frame; arrays of bool, shape (H, W); raises ValueError if they differ."""
         value = mask_iou(mask, truth)
         area = int(np.count_nonzero(truth))
@@ -265,7 +268,7 @@ class RecoveryMeter:
         self._result += Recovery(1, int(self._best_iou >= self._match_iou))
 
 
-def _window(mask: Mask) -> tuple[slice, slice]:
+def _window(mask: BoolArray) -> tuple[slice, slice]:
     """Return where a mask and the pixels beside it lie; all else has no boundary."""
     slices = []
     for axis in (1, 0):
@@ -274,20 +277,20 @@ def _window(mask: Mask) -> tuple[slice, slice]:
     return slices[0], slices[1]
 
 
-def _boundary(mask: Mask) -> Mask:
+def _boundary(mask: BoolArray) -> BoolArray:
     padded = np.pad(mask, ((0, 1), (0, 1)), mode='edge')
     right, below, aslant = padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
     return np.asarray((mask ^ right) | (mask ^ below) | (mask ^ aslant))
 
 
-def _near(edge: Mask, radius: int) -> Mask:
+def _near(edge: BoolArray, radius: int) -> BoolArray:
     """Return which pixels have one of an edge's in a disk of this radius [px] round them."""
     steps = np.arange(-radius, radius + 1)
     disk = (steps**2 + steps[:, None] ** 2 <= radius**2).astype(np.uint8)
     return np.asarray(cv2.dilate(edge.astype(np.uint8), disk) > 0)
 
 
-def _check(mask: Mask, truth: Mask) -> None:
+def _check(mask: BoolArray, truth: BoolArray) -> None:
     if mask.ndim != 2 or mask.shape != truth.shape or not mask.dtype == truth.dtype == np.bool_:
         raise ValueError(
             f'mask is {mask.dtype} {mask.shape} and truth {truth.dtype} {truth.shape}; '

@@ -10,7 +10,7 @@ from sam_common.errors import SamError
 
 
 @contextmanager
-def needed(*packages: str) -> Iterator[None]:
+def require_packages(*packages: str) -> Iterator[None]:
     """Guard a backend's imports.
 
     Parameters

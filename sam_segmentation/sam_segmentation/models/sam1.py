@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.errors import ImageError
+from sam_common.types import BoolArray, Float32Array, UInt8Array
 from sam_segmentation.core.segmenter import EverythingOptions
 from sam_segmentation.models.checkpoints import resolve_checkpoint
-from sam_segmentation.models.packages import needed
+from sam_segmentation.models.packages import require_packages
 
-with needed('torch', 'torchvision', 'segment-anything==1.0'):
+with require_packages('torch', 'torchvision', 'segment-anything==1.0'):
     from segment_anything import SamAutomaticMaskGenerator, SamPredictor
     from segment_anything.build_sam import build_sam_vit_b, build_sam_vit_h, build_sam_vit_l
     from segment_anything.utils import amg
@@ -63,7 +63,7 @@ class Sam1Segmenter(TorchSegmenter):
     _STATE = ('features', 'original_size', 'input_size', 'is_image_set')
     _amg = amg
 
-    def _embed(self, image_rgb: npt.NDArray[np.uint8]) -> dict[str, Any]:
+    def _embed(self, image_rgb: UInt8Array) -> dict[str, Any]:
         height, width = image_rgb.shape[:2]
         side = self._logits_side * _LOGITS_PER_SIDE
         if min(width, height) * side < max(width, height) / 2:
@@ -82,7 +82,7 @@ class Sam1Segmenter(TorchSegmenter):
             stability_score_thresh=options.stability_score_thresh,
         )
 
-    def _mask_logits(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    def _mask_logits(self, mask: BoolArray) -> Float32Array:
         # As SAM v1 sees images: the long side fills the square, below or right of it lies nothing.
         side = self._logits_side
         scale = side / max(mask.shape)

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.errors import ImageError
 from sam_common.files import FileError
 from sam_common.images import check_colour_format, decode_image, raw_to_rgb
+from sam_common.types import UInt8Array
 from sam_segmentation.offline.errors import BadFrameError, InputError
 from sam_segmentation.offline.frame_source import (
     MAX_BAD_FIRST,
     Attempt,
-    Frame,
     FrameSource,
+    VideoFrame,
     attempt,
 )
 
@@ -77,7 +77,7 @@ class Bag(FrameSource):
             return [self.path]
         return sorted(file for file in self.path.iterdir() if file.is_file())
 
-    def frames(self, start: int = 0) -> Iterator[Frame]:
+    def frames(self, start: int = 0) -> Iterator[VideoFrame]:
         """Yield the images in order."""
         with self._open() as reader:
             index = 0
@@ -124,18 +124,18 @@ class Bag(FrameSource):
             times_ns.append(time_ns)
         return images if times_ns == expected else None
 
-    def _frame(self, index: int, connection: Any, data: bytes) -> Frame:
+    def _frame(self, index: int, connection: Any, data: bytes) -> VideoFrame:
         """Return a frame, named by its stamp; what is damaged is told when it is read."""
         try:
             msg = self._message(connection, data)
         except ImageError as error:
-            return Frame(index, '', partial(self._read, error, index))
+            return VideoFrame(index, '', partial(self._read, error, index))
         stamp = msg.header.stamp
         seconds = stamp.sec + stamp.nanosec / _NANOSECONDS
         name = f'{stamp.sec}.{stamp.nanosec:09d}'
-        return Frame(index, name, partial(self._read, msg, index), seconds)
+        return VideoFrame(index, name, partial(self._read, msg, index), seconds)
 
-    def _read(self, msg: Any, index: int) -> npt.NDArray[np.uint8]:
+    def _read(self, msg: Any, index: int) -> UInt8Array:
         where = f'image {index} on {self.topic} in {self.path}'
         try:
             if isinstance(msg, ImageError):
@@ -182,7 +182,7 @@ class Bag(FrameSource):
             return str(error)
         return ''
 
-    def _first_image(self, reader: Any, topic: str) -> npt.NDArray[np.uint8]:
+    def _first_image(self, reader: Any, topic: str) -> UInt8Array:
         """Return the first image that is not damaged; raises InputError."""
         first: ImageError | None = None
         for connection, _, data in islice(self._messages(reader, topic), MAX_BAD_FIRST):
@@ -215,7 +215,7 @@ class Bag(FrameSource):
             ) from error
 
 
-def _decode(msg: Any) -> npt.NDArray[np.uint8]:
+def _decode(msg: Any) -> UInt8Array:
     if hasattr(msg, 'encoding'):
         return raw_to_rgb(msg)
     check_colour_format(msg.format)

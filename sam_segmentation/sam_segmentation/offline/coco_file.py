@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.masks import mask_to_box
+from sam_common.types import BoolArray
 from sam_segmentation.offline.frame_result import ObjectResult
 
 COCO_FILE = 'coco.json'
@@ -57,7 +57,7 @@ class CocoFile:
         frame: int,
         name: str,
         results: Sequence[ObjectResult],
-        masks: Sequence[npt.NDArray[np.bool_]],
+        masks: Sequence[BoolArray],
     ) -> None:
         """Append a frame and those of its objects that have a mask, bool (H, W)."""
         width, height = self._size_wh

@@ -10,14 +10,15 @@ https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from sam_common.types import BoolArray
 
 _BITS, _MORE, _SIGN, _FIRST = 5, 0x20, 0x10, 48
 # Runs of an image that is as large as any fit in this many groups.
 _MAX_GROUPS = 8
 
 
-def encode_rle(mask: npt.NDArray[np.bool_]) -> str:
+def encode_rle(mask: BoolArray) -> str:
     """Return the `counts` of a mask, bool (H, W)."""
     pixels = mask.ravel(order='F')
     changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
@@ -37,7 +38,7 @@ def encode_rle(mask: npt.NDArray[np.bool_]) -> str:
     return characters[characters > 0].tobytes().decode('ascii')
 
 
-def decode_rle(counts: str, size_wh: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def decode_rle(counts: str, size_wh: tuple[int, int]) -> BoolArray:
     """Return the mask, bool (H, W), of this width and height.
 
     Raises

@@ -13,15 +13,15 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.masks import label_image, mask_to_box
+from sam_common.types import BoolArray, UInt8Array, UInt16Array
 from sam_segmentation.core.overlay import draw_overlay
 from sam_segmentation.core.tracked_mask import ObjectState
 from sam_segmentation.offline.coco_file import COCO_FILE, CocoFile
 from sam_segmentation.offline.errors import BadFrameError, OutputError
 from sam_segmentation.offline.frame_result import ObjectResult
-from sam_segmentation.offline.frame_source import Frame, FrameSource
+from sam_segmentation.offline.frame_source import FrameSource, VideoFrame
 from sam_segmentation.offline.overlay_video import OverlayVideo
 from sam_segmentation.offline.pass_store import PassStore
 
@@ -137,8 +137,8 @@ def compose(
 
 
 def _image(
-    source: FrameSource, frame: Frame, skipped: list[int]
-) -> tuple[npt.NDArray[np.uint8], list[str]]:
+    source: FrameSource, frame: VideoFrame, skipped: list[int]
+) -> tuple[UInt8Array, list[str]]:
     """Return the image and a note; black where it is damaged, also where nothing was tracked."""
     try:
         return frame.read(), []
@@ -174,7 +174,7 @@ def _heading(source: FrameSource, model: str) -> str:
 
 def _described(
     result: ObjectResult,
-    mask: npt.NDArray[np.bool_],
+    mask: BoolArray,
     labels: Mapping[int, str],
     *,
     with_mask: bool,
@@ -199,14 +199,14 @@ def _text(result: ObjectResult, labels: Mapping[int, str]) -> str:
     return name if result.state is ObjectState.VISIBLE else f'{name} ({result.state.name.lower()})'
 
 
-def _mask(result: ObjectResult, size_wh: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def _mask(result: ObjectResult, size_wh: tuple[int, int]) -> BoolArray:
     try:
         return result.mask(size_wh)
     except ValueError as error:
         raise OutputError(f'the stored results are damaged ({error}); use --force') from error
 
 
-def _write_png(folder: Path, frame: int, labels: npt.NDArray[np.uint16]) -> None:
+def _write_png(folder: Path, frame: int, labels: UInt16Array) -> None:
     path = folder / f'{frame:06d}.png'
     if not cv2.imwrite(str(path), labels):
         raise OutputError(f'{path} cannot be written; is the disk full?')

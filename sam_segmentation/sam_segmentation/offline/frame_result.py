@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from sam_common.types import BoolArray
 from sam_segmentation.core.tracked_mask import ObjectState, TrackedMask
 from sam_segmentation.offline.coco_rle import decode_rle, encode_rle
 
@@ -36,7 +34,7 @@ class ObjectResult:
     presence: float
     counts: str
 
-    def mask(self, size_wh: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    def mask(self, size_wh: tuple[int, int]) -> BoolArray:
         """Return the mask, bool (H, W); raises ValueError if it is of another size."""
         return decode_rle(self.counts, size_wh)
 

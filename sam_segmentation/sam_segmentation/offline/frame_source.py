@@ -10,9 +10,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
+from sam_common.types import UInt8Array
 from sam_segmentation.offline.errors import BadFrameError, InputError
 
 # What is held at once of a video that can only be decoded forward.
@@ -25,7 +23,7 @@ MAX_BAD_FIRST = 100
 
 
 @dataclass(frozen=True)
-class Frame:
+class VideoFrame:
     """One frame that has not been decoded yet.
 
     Parameters
@@ -44,12 +42,12 @@ class Frame:
 
     index: int
     name: str
-    read: Callable[[], npt.NDArray[np.uint8]]
+    read: Callable[[], UInt8Array]
     time_s: float | None = None
 
 
 # An image, or why there is none.
-Attempt = npt.NDArray[np.uint8] | BadFrameError
+Attempt = UInt8Array | BadFrameError
 
 
 class FrameSource(ABC):
@@ -63,7 +61,7 @@ class FrameSource(ABC):
     size_wh : (int, int)
         Width and height of every frame [px].
     fps : float
-        Frames per second.
+        TfLookup per second.
     note : str
         What the user should know of the input; empty: nothing.
 
@@ -76,7 +74,7 @@ class FrameSource(ABC):
     note: str = ''
 
     @abstractmethod
-    def frames(self, start: int = 0) -> Iterator[Frame]:
+    def frames(self, start: int = 0) -> Iterator[VideoFrame]:
         """Yield the frames in order from this index on; raises InputError or ImageError."""
 
     def piece(self, start: int, stop: int) -> list[Attempt]:
@@ -96,7 +94,7 @@ class FrameSource(ABC):
         """What the video consists of."""
         return [self.path]
 
-    def reversed(self, first: int, last: int) -> Iterator[Frame]:
+    def reversed(self, first: int, last: int) -> Iterator[VideoFrame]:
         """Yield the frames from `first` down to `last`, holding a bounded number of them."""
         stop = first + 1
         while stop > last:
@@ -104,7 +102,7 @@ class FrameSource(ABC):
             images = self.piece(start, stop)
             while images:
                 stop -= 1
-                yield Frame(stop, '', partial(_gained, images.pop()))
+                yield VideoFrame(stop, '', partial(_gained, images.pop()))
 
     def ended(self, index: int) -> InputError:
         """Return the error that the frame of this index is missing."""
@@ -122,7 +120,7 @@ class FrameSource(ABC):
             )
         return count
 
-    def checked(self, image_rgb: npt.NDArray[np.uint8], where: str) -> npt.NDArray[np.uint8]:
+    def checked(self, image_rgb: UInt8Array, where: str) -> UInt8Array:
         """Return the image if it has the size of the others; raises InputError."""
         size_wh = (image_rgb.shape[1], image_rgb.shape[0])
         if size_wh != self.size_wh:
@@ -138,7 +136,7 @@ def piece_frames(size_wh: tuple[int, int]) -> int:
     return max(1, min(_PIECE_FRAMES, _PIECE_BYTES // (3 * size_wh[0] * size_wh[1])))
 
 
-def attempt(read: Callable[[], npt.NDArray[np.uint8]]) -> Attempt:
+def attempt(read: Callable[[], UInt8Array]) -> Attempt:
     """Return the image, or why it cannot be decoded."""
     try:
         return read()
@@ -146,7 +144,7 @@ def attempt(read: Callable[[], npt.NDArray[np.uint8]]) -> Attempt:
         return error
 
 
-def _gained(image: Attempt) -> npt.NDArray[np.uint8]:
+def _gained(image: Attempt) -> UInt8Array:
     if isinstance(image, BadFrameError):
         raise image
     return image

@@ -9,15 +9,13 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from sam_common.errors import ImageError
 from sam_common.files import FileError, read_file
 from sam_common.image_header import MAX_FILE_BYTES
 from sam_common.images import decode_image
+from sam_common.types import UInt8Array
 from sam_segmentation.offline.errors import BadFrameError, InputError
-from sam_segmentation.offline.frame_source import MAX_BAD_FIRST, Frame, FrameSource, attempt
+from sam_segmentation.offline.frame_source import MAX_BAD_FIRST, FrameSource, VideoFrame, attempt
 
 SUFFIXES = ('.jpg', '.jpeg', '.png')
 _FPS = 30.0
@@ -94,17 +92,17 @@ class ImageFolder(FrameSource):
         """One: files are read in any order."""
         return 1
 
-    def frames(self, start: int = 0) -> Iterator[Frame]:
+    def frames(self, start: int = 0) -> Iterator[VideoFrame]:
         """Yield the images in order."""
         for index in range(start, self.count):
             file = self._files[index]
-            yield Frame(index, file.name, partial(self._read_checked, file))
+            yield VideoFrame(index, file.name, partial(self._read_checked, file))
 
-    def _read_checked(self, file: Path) -> npt.NDArray[np.uint8]:
+    def _read_checked(self, file: Path) -> UInt8Array:
         return self.checked(_read(file), str(file))
 
 
-def _read(file: Path) -> npt.NDArray[np.uint8]:
+def _read(file: Path) -> UInt8Array:
     try:
         return decode_image(read_file(file, max_bytes=MAX_FILE_BYTES), str(file))
     except (FileError, ImageError) as error:

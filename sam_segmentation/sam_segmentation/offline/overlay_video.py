@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
+from sam_common.types import UInt8Array
 from sam_segmentation.offline.errors import OutputError
 
 
@@ -45,7 +44,7 @@ class OverlayVideo:
                 'out by --no-overlay'
             )
 
-    def add(self, image_rgb: npt.NDArray[np.uint8]) -> None:
+    def add(self, image_rgb: UInt8Array) -> None:
         """Append a frame, uint8 (H, W, 3)."""
         width, height = self._even_wh
         self._writer.write(cv2.cvtColor(image_rgb[:height, :width], cv2.COLOR_RGB2BGR))

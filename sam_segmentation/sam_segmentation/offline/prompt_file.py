@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.errors import ImageError
 from sam_common.files import FileError, read_file
 from sam_common.image_header import MAX_FILE_BYTES
 from sam_common.images import decode_values
 from sam_common.plain_yaml import PlainYamlError, read_plain_yaml
+from sam_common.types import BoolArray
 from sam_segmentation.core.errors import PromptError
 from sam_segmentation.core.prompt import Prompt, check_text
 from sam_segmentation.core.tracker import MAX_ID
@@ -141,7 +141,7 @@ def _check_remove(entry: Mapping[str, Any], where: str) -> None:
         raise InputError(f'{where} has {beside[0]} beside remove; make two entries of it')
 
 
-def _prompt(entry: Mapping[str, Any], where: str, mask: npt.NDArray[np.bool_] | None) -> Prompt:
+def _prompt(entry: Mapping[str, Any], where: str, mask: BoolArray | None) -> Prompt:
     points = _listed(entry, 'points', where, _is_point, 'pairs [x, y] of numbers')
     labels = _listed(entry, 'labels', where, _is_whole, 'whole numbers, 1 or 0')
     box = entry.get('box')
@@ -162,7 +162,7 @@ def _prompt(entry: Mapping[str, Any], where: str, mask: npt.NDArray[np.bool_] | 
         raise InputError(f'{where}: {error}') from error
 
 
-def _mask(entry: Mapping[str, Any], where: str, path: Path) -> npt.NDArray[np.bool_] | None:
+def _mask(entry: Mapping[str, Any], where: str, path: Path) -> BoolArray | None:
     if 'mask' not in entry:
         return None
     name = entry['mask']

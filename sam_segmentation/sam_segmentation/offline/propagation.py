@@ -11,7 +11,7 @@ from sam_common.errors import SamError
 from sam_segmentation.core.tracked_mask import TrackedMask
 from sam_segmentation.core.tracker import Tracker
 from sam_segmentation.offline.errors import BadFrameError, InputError, OutputError
-from sam_segmentation.offline.frame_source import Frame, FrameSource
+from sam_segmentation.offline.frame_source import FrameSource, VideoFrame
 from sam_segmentation.offline.pass_store import PassStore
 from sam_segmentation.offline.passes import Pass
 from sam_segmentation.offline.prompt_file import PromptEntry
@@ -87,7 +87,9 @@ def run_pass(
     return _frames(store.segments[begin:])
 
 
-def follow(tracker: Tracker, frame: Frame, entries: Sequence[PromptEntry]) -> list[TrackedMask]:
+def follow(
+    tracker: Tracker, frame: VideoFrame, entries: Sequence[PromptEntry]
+) -> list[TrackedMask]:
     """Step to the next frame, do what the entries on it say, and return its objects.
 
     Raises
@@ -131,7 +133,7 @@ def _restore(tracker: Tracker, snapshot: Mapping[str, Any]) -> None:
         ) from e
 
 
-def _walk(source: FrameSource, plan: Pass, first: int) -> Iterator[Frame]:
+def _walk(source: FrameSource, plan: Pass, first: int) -> Iterator[VideoFrame]:
     if plan.sign < 0:
         return source.reversed(first, plan.last)
     return source.frames(first)

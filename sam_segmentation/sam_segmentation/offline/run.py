@@ -63,7 +63,7 @@ class Settings:
     force : bool
         Whether another run's results in the output folder may go.
     snapshot_every : int
-        Frames between two stored states of the tracker.
+        TfLookup between two stored states of the tracker.
 
     """
 
@@ -93,7 +93,7 @@ class Summary:
     frames : int
         Of the input.
     tracked, reused : int
-        Frames that the tracker stepped through in this run, in all passes, and those whose
+        TfLookup that the tracker stepped through in this run, in all passes, and those whose
         results were there already.
     states : dict of int to Counter
         In how many frames each object was in which state.

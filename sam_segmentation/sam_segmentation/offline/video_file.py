@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
 from sam_common.files import FileError, check_ordinary
+from sam_common.types import UInt8Array
 from sam_segmentation.offline.errors import BadFrameError, InputError
 from sam_segmentation.offline.frame_source import (
     MAX_FRAMES,
     Attempt,
-    Frame,
     FrameSource,
+    VideoFrame,
     attempt,
 )
 
@@ -82,7 +81,7 @@ class VideoFile(FrameSource):
         self._checksums = array('I')
         self._can_seek = True
 
-    def frames(self, start: int = 0) -> Iterator[Frame]:
+    def frames(self, start: int = 0) -> Iterator[VideoFrame]:
         """Yield the frames in order."""
         with self._open() as capture:
             for index in range(self.count):
@@ -90,7 +89,7 @@ class VideoFile(FrameSource):
                     raise self.ended(index)
                 if index >= start:
                     time_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-                    yield Frame(index, '', partial(self._retrieve, capture, index), time_s)
+                    yield VideoFrame(index, '', partial(self._retrieve, capture, index), time_s)
 
     def piece(self, start: int, stop: int) -> list[Attempt]:
         """Return the images of some frames in a row, by seeking where that finds the right ones.
@@ -127,13 +126,13 @@ class VideoFile(FrameSource):
     def _are_right(self, images: list[Attempt], start: int, stop: int) -> bool:
         return [_checksum(image) for image in images] == list(self._checksums[start:stop])
 
-    def _retrieve(self, capture: Any, index: int) -> npt.NDArray[np.uint8]:
+    def _retrieve(self, capture: Any, index: int) -> UInt8Array:
         image_bgr = capture.retrieve()[1]
         if image_bgr is None:
             raise BadFrameError(
                 f'frame {index} of {self.path} cannot be decoded; convert the video'
             )
-        image: npt.NDArray[np.uint8] = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
+        image: UInt8Array = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
         return self.checked(image, f'frame {index} of {self.path}')
 
     @contextmanager

@@ -15,7 +15,7 @@ from sam_common.images import check_raw
 from sam_common.ros.conversions import compressed_to_rgb, image_to_rgb, stamp_to_ns
 from sam_common.ros.topic_input import TopicInput
 from sam_common.stamp_order import StampOrder
-from sam_segmentation.streaming.frame_buffer import Frame, FrameRing
+from sam_segmentation.streaming.frame_buffer import Frame, FrameBuffer
 
 TRANSPORTS = ('raw', 'compressed')
 
@@ -37,7 +37,7 @@ class ImageInput(TopicInput):
 
     Attributes
     ----------
-    ring : FrameRing
+    ring : FrameBuffer
     encoding : str
         Of the last image.
 
@@ -54,7 +54,7 @@ class ImageInput(TopicInput):
     ) -> None:
         if transport not in TRANSPORTS:
             raise ImageError(f'image_transport is {transport!r}; use {" or ".join(TRANSPORTS)}')
-        self.ring = FrameRing(capacity, order)
+        self.ring = FrameBuffer(capacity, order)
         self.encoding = ''
         self._on_frame = on_frame
         if transport == 'raw':

@@ -79,7 +79,7 @@ PARAMETERS = (
     Parameter(
         'lost_after',
         TrackerOptions.lost_after,
-        'Frames without a sighting after which an occluded object counts as lost. '
+        'TfLookup without a observation after which an occluded object counts as lost. '
         + APPLIED_AT_CONFIGURE,
         (1, 10_000),
     ),

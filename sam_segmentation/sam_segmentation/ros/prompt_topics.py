@@ -22,7 +22,7 @@ from vision_msgs.msg import Detection2DArray, ObjectHypothesisWithPose
 from sam_common.errors import CameraModelError, SamError
 from sam_common.ros.conversions import calibration_from_msg, camera_from_msg, stamp_to_ns
 from sam_common.ros.parameters import value
-from sam_common.ros.tf_lookup import FrameError, Frames
+from sam_common.ros.tf_lookup import FrameError, TfLookup
 from sam_common.ros.topic_input import TopicInput
 from sam_common.steps import Steps
 from sam_common.transforms import moved
@@ -31,9 +31,9 @@ from sam_segmentation.core.prompt import FOREGROUND, Prompt
 from sam_segmentation.ros.conversions import box_from_msg
 from sam_segmentation.streaming.detections import detect
 from sam_segmentation.streaming.engine import Engine
-from sam_segmentation.streaming.frame_buffer import FrameRing
+from sam_segmentation.streaming.frame_buffer import FrameBuffer
 from sam_segmentation.streaming.requests import NewObject, add
-from sam_segmentation.streaming.session import View
+from sam_segmentation.streaming.session import SessionView
 
 # How much later than an image TF may come [s].
 TF_WAIT_S = 0.2
@@ -64,7 +64,7 @@ class PromptTopics:
     def __init__(
         self,
         node: Node,
-        active: Callable[[], tuple[Engine, FrameRing]],
+        active: Callable[[], tuple[Engine, FrameBuffer]],
         on_change: Callable[[], None],
     ) -> None:
         self.error = ''
@@ -73,7 +73,7 @@ class PromptTopics:
         self._active = active
         self._on_change = on_change
         self._camera_info: CameraInfo | None = None
-        self._frames = Frames(node)
+        self._frames = TfLookup(node)
         self._clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._retries: set[Timer] = set()
         self._lock = Lock()
@@ -244,7 +244,7 @@ class PromptTopics:
     def _on_camera_info(self, msg: CameraInfo) -> None:
         self._camera_info = msg
 
-    def _run(self, engine: Engine, steps: Steps[View], then: Callable[[], None]) -> None:
+    def _run(self, engine: Engine, steps: Steps[SessionView], then: Callable[[], None]) -> None:
         """Run a request in the worker; nobody waits for it, so errors go to the diagnostics."""
 
         def finished(future: Future[Any]) -> None:

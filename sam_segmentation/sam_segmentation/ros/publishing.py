@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
@@ -14,12 +13,13 @@ from vision_msgs.msg import Detection2DArray
 from sam_common.masks import label_image
 from sam_common.ros.conversions import array_to_image, mask_to_msg, stamp_to_ns
 from sam_common.stamp_order import NANOSECONDS
+from sam_common.types import UInt8Array
 from sam_interfaces.msg import ObjectMaskArray
 from sam_segmentation.core.overlay import draw_overlay
 from sam_segmentation.core.tracked_mask import ObjectState, TrackedMask
 from sam_segmentation.ros.conversions import object_to_detection, tracked_to_msg
 from sam_segmentation.streaming.frame_buffer import Frame
-from sam_segmentation.streaming.session import View
+from sam_segmentation.streaming.session import SessionView
 
 
 class Publishing:
@@ -44,12 +44,12 @@ class Publishing:
         for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
 
-    def publish(self, view: View, *, model: str, threshold: float) -> float:
+    def publish(self, view: SessionView, *, model: str, threshold: float) -> float:
         """Publish every object, and the masks of those that are seen well enough.
 
         Parameters
         ----------
-        view : View
+        view : SessionView
             Of a frame.
         model : str
             Its name.
@@ -105,7 +105,7 @@ def _is_shown(obj: TrackedMask, threshold: float) -> bool:
     return obj.state is ObjectState.VISIBLE and obj.area > 0 and obj.score >= threshold
 
 
-def _overlay(frame: Frame, view: View, shown: list[TrackedMask]) -> npt.NDArray[np.uint8]:
+def _overlay(frame: Frame, view: SessionView, shown: list[TrackedMask]) -> UInt8Array:
     """Draw what is shown with id, name and score, and write down what is hidden."""
     ids = {obj.object_id for obj in shown}
     hidden = [obj for obj in view.objects if obj.object_id not in ids]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 
-from sam_common.ros.async_services import Answering
+from sam_common.ros.async_services import AsyncServices
 from sam_common.ros.diagnostics import StatusPublisher
 from sam_common.ros.managed_node import ManagedNode
 from sam_common.ros.parameters import value
@@ -20,7 +20,7 @@ from sam_segmentation.ros.services import Services
 from sam_segmentation.ros.stream import Stream
 from sam_segmentation.ros.track_service import TrackService
 from sam_segmentation.streaming.engine import Engine
-from sam_segmentation.streaming.frame_buffer import FrameRing
+from sam_segmentation.streaming.frame_buffer import FrameBuffer
 
 
 class SamNode(ManagedNode):
@@ -33,9 +33,9 @@ class SamNode(ManagedNode):
         self._prompts: PromptTopics | None = None
         self._image_input: ImageInput | None = None
         # The services live as long as the node: an inactive one answers, too, and says why not.
-        answering = Answering(self)
-        Services(self, answering, self._active)
-        TrackService(answering, self._active, self._offer)
+        async_services = AsyncServices(self)
+        Services(self, async_services, self._active)
+        TrackService(async_services, self._active, self._offer)
         StatusPublisher(self, lambda: report(self._health()))
 
     def configure(self) -> None:
@@ -107,7 +107,7 @@ class SamNode(ManagedNode):
                 f'{engine.segmenter.name} freed, when it ends'
             )
 
-    def _active(self) -> tuple[Engine, FrameRing]:
+    def _active(self) -> tuple[Engine, FrameBuffer]:
         if self._engine is None or self._image_input is None:
             raise self.not_active()
         return self._engine, self._image_input.ring

@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 
 from sam_common.images import check_raw
 from sam_common.masks import label_image
-from sam_common.ros.async_services import Answering, payload_of
+from sam_common.ros.async_services import AsyncServices, payload_of
 from sam_common.ros.conversions import array_to_image, image_is_empty, image_to_rgb, stamp_to_ns
 from sam_common.ros.parameters import value
 from sam_common.scored_mask import ScoredMask
@@ -27,7 +27,7 @@ from sam_segmentation.core.segmenter import EverythingOptions
 from sam_segmentation.ros import parameters
 from sam_segmentation.ros.conversions import object_to_msg, prompt_from_msg
 from sam_segmentation.streaming.engine import Engine, ImageSource
-from sam_segmentation.streaming.frame_buffer import FrameRing
+from sam_segmentation.streaming.frame_buffer import FrameBuffer
 
 
 class Services:
@@ -36,7 +36,7 @@ class Services:
     Parameters
     ----------
     node : Node
-    answering : Answering
+    async_services : AsyncServices
     active : callable
         Returns the engine and the camera's frames; raises SamError while the node is not active.
 
@@ -45,14 +45,14 @@ class Services:
     def __init__(
         self,
         node: Node,
-        answering: Answering,
-        active: Callable[[], tuple[Engine, FrameRing]],
+        async_services: AsyncServices,
+        active: Callable[[], tuple[Engine, FrameBuffer]],
     ) -> None:
         self._node = node
         self._active = active
-        self._answering = answering
-        answering.serve(SegmentRequest, '~/segment', self._segment)
-        answering.serve(SegmentEverything, '~/segment_everything', self._segment_everything)
+        self._answering = async_services
+        async_services.serve(SegmentRequest, '~/segment', self._segment)
+        async_services.serve(SegmentEverything, '~/segment_everything', self._segment_everything)
 
     async def _segment(
         self, request: SegmentRequest.Request, response: SegmentRequest.Response
@@ -122,7 +122,7 @@ class Services:
         )
 
 
-def _source(request: Any, ring: FrameRing) -> tuple[Header, Callable[[], Hashable], ImageSource]:
+def _source(request: Any, ring: FrameBuffer) -> tuple[Header, Callable[[], Hashable], ImageSource]:
     """Return the header, the cache key and the pixels of the image that a request speaks of."""
     image: Image = request.image
     if not image_is_empty(image):

@@ -23,7 +23,7 @@ class Stream:
     Attributes
     ----------
     processed : int
-        Frames that objects were tracked in.
+        TfLookup that objects were tracked in.
     error : str
         Why the last frame came to nothing; empty: it did not.
     lost : str

@@ -9,15 +9,15 @@ from concurrent.futures import Future
 from std_msgs.msg import Header
 
 from sam_common.bounds import MAX_ANSWER_BYTES, MIB, answer_bytes
-from sam_common.ros.async_services import Answering, LateError, payload_of
+from sam_common.ros.async_services import AsyncServices, LateError, payload_of
 from sam_common.ros.conversions import stamp_to_ns
 from sam_interfaces.srv import Track
 from sam_segmentation.core.errors import PromptError
 from sam_segmentation.ros.conversions import prompt_from_msg, tracked_to_msg
 from sam_segmentation.streaming.engine import Engine
-from sam_segmentation.streaming.frame_buffer import FrameRing
+from sam_segmentation.streaming.frame_buffer import FrameBuffer
 from sam_segmentation.streaming.requests import NewObject, add, refine
-from sam_segmentation.streaming.session import View
+from sam_segmentation.streaming.session import SessionView
 
 COMMANDS = {
     Track.Request.ADD: 'ADD',
@@ -33,7 +33,7 @@ class TrackService:
 
     Parameters
     ----------
-    answering : Answering
+    async_services : AsyncServices
     active : callable
         Returns the engine and the camera's frames; raises SamError while the node is not active.
     on_change : callable
@@ -43,14 +43,14 @@ class TrackService:
 
     def __init__(
         self,
-        answering: Answering,
-        active: Callable[[], tuple[Engine, FrameRing]],
+        async_services: AsyncServices,
+        active: Callable[[], tuple[Engine, FrameBuffer]],
         on_change: Callable[[], None],
     ) -> None:
-        self._answering = answering
+        self._answering = async_services
         self._active = active
         self._on_change = on_change
-        answering.serve(Track, '~/track', self._track)
+        async_services.serve(Track, '~/track', self._track)
 
     async def _track(self, request: Track.Request, response: Track.Response) -> None:
         engine, ring = self._active()
@@ -76,7 +76,7 @@ class TrackService:
             self._on_change()
 
 
-def _masks_left_out(view: View) -> str:
+def _masks_left_out(view: SessionView) -> str:
     """Return why an answer holds no masks, if they would be too large."""
     if not view.objects:
         return ''
@@ -90,7 +90,7 @@ def _masks_left_out(view: View) -> str:
     )
 
 
-def _job(request: Track.Request, engine: Engine, ring: FrameRing) -> Future[View]:
+def _job(request: Track.Request, engine: Engine, ring: FrameBuffer) -> Future[SessionView]:
     """Submit what a request asks for; raises PromptError if it asks for nothing known."""
     session, object_id, stamp_ns = engine.session, request.object_id, stamp_to_ns(request.stamp)
     what = f'track {COMMANDS.get(request.command, "")}'

@@ -8,7 +8,7 @@ from math import ceil
 from sam_common.boxes import BoxXyxy
 from sam_common.errors import ImageError
 from sam_segmentation.core.tracker import Tracker
-from sam_segmentation.streaming.frame_buffer import Frame, FrameRing
+from sam_segmentation.streaming.frame_buffer import Frame, FrameBuffer
 
 # More steps than this would keep whoever asked waiting; objects are followed across the gaps.
 MAX_STEPS = 10
@@ -25,7 +25,7 @@ class CatchUp:
     branch : Tracker
     frame : Frame
         The past frame; it is stepped here and now.
-    ring : FrameRing
+    ring : FrameBuffer
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class CatchUp:
 
     """
 
-    def __init__(self, branch: Tracker, frame: Frame, ring: FrameRing) -> None:
+    def __init__(self, branch: Tracker, frame: Frame, ring: FrameBuffer) -> None:
         self.branch = branch
         self.path: dict[int, dict[int, BoxXyxy | None]] = {}
         self.frame = frame

@@ -9,14 +9,14 @@ from sam_common.boxes import BoxXyxy, box_iou
 from sam_common.errors import MissingFrameError
 from sam_common.steps import Steps
 from sam_segmentation.core.errors import PromptError
-from sam_segmentation.streaming.frame_buffer import FrameRing
+from sam_segmentation.streaming.frame_buffer import FrameBuffer
 from sam_segmentation.streaming.requests import (
     NewObject,
     Refuse,
     add_on,
     bring_up,
 )
-from sam_segmentation.streaming.session import TrackingSession, View
+from sam_segmentation.streaming.session import SessionView, TrackingSession
 
 # A detection that overlaps a tracked object this much is that object.
 SAME_OBJECT_IOU = 0.5
@@ -24,12 +24,12 @@ SAME_OBJECT_IOU = 0.5
 
 def detect(
     session: TrackingSession,
-    ring: FrameRing,
+    ring: FrameBuffer,
     found: Sequence[NewObject],
     *,
     stamp_ns: int = 0,
     refuse: Refuse,
-) -> Steps[View]:
+) -> Steps[SessionView]:
     """Track what a detector found; what overlaps a tracked object is that object.
 
     A tracked object that has no label gets the detection's. Each prompt is a box. A frame that is

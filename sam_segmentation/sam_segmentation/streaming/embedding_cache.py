@@ -6,9 +6,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
-import numpy as np
-import numpy.typing as npt
-
+from sam_common.types import UInt8Array
 from sam_segmentation.core.segmenter import Embedding, Segmenter
 
 
@@ -35,7 +33,7 @@ class EmbeddingCache:
         self.hits = 0
         self.misses = 0
 
-    def get(self, key: Hashable, image_rgb: Callable[[], npt.NDArray[np.uint8]]) -> Embedding:
+    def get(self, key: Hashable, image_rgb: Callable[[], UInt8Array]) -> Embedding:
         """Return the embedding of the image known as `key`, making it if it is not there.
 
         Parameters

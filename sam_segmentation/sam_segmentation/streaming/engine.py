@@ -12,13 +12,11 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from sam_common.bounds import check_answer
 from sam_common.errors import SamError
 from sam_common.scored_mask import ScoredMask
 from sam_common.steps import Steps, T
+from sam_common.types import UInt8Array
 from sam_common.worker import Worker
 from sam_segmentation.core.errors import DeviceError, naming_prompt
 from sam_segmentation.core.prompt import Prompt
@@ -32,7 +30,7 @@ from sam_segmentation.streaming.session import TrackingSession
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ImageSource = Callable[[], npt.NDArray[np.uint8]]
+ImageSource = Callable[[], UInt8Array]
 # What a prompt may be answered with when all candidates are asked for.
 MASKS_PER_PROMPT = 3
 # Requests that may be under way on an image side by side.
@@ -248,7 +246,7 @@ class Engine:
     ) -> Steps[T]:
         """Embed an image, and run what is to be done with that; `check` refuses its size."""
 
-        def checked() -> npt.NDArray[np.uint8]:
+        def checked() -> UInt8Array:
             image = image_rgb()
             check((image.shape[1], image.shape[0]))
             return image

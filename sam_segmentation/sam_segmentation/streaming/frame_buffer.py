@@ -10,12 +10,10 @@ from functools import cached_property
 from threading import Lock
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from sam_common.errors import MissingFrameError
 from sam_common.stamp_order import NANOSECONDS as NANOSECONDS
 from sam_common.stamp_order import StampOrder, format_stamp
+from sam_common.types import UInt8Array
 
 
 @dataclass(eq=False)
@@ -31,7 +29,7 @@ class Frame:
     decode : callable
         Returns the image, uint8 (H, W, 3) in RGB; raises ImageError.
     era : int
-        Frames of one era are in order of time; a new one begins when the stamps went back.
+        TfLookup of one era are in order of time; a new one begins when the stamps went back.
     skipped : str
         Why it is not tracked in; empty: it is.
 
@@ -39,17 +37,17 @@ class Frame:
 
     stamp_ns: int
     header: Any
-    decode: Callable[[], npt.NDArray[np.uint8]]
+    decode: Callable[[], UInt8Array]
     era: int = 0
     skipped: str = ''
 
     @cached_property
-    def image_rgb(self) -> npt.NDArray[np.uint8]:
+    def image_rgb(self) -> UInt8Array:
         """The image, uint8 (H, W, 3)."""
         return self.decode()
 
 
-class FrameRing:
+class FrameBuffer:
     """The newest frames of a stream, at most `capacity`; safe to use from several threads.
 
     A frame whose stamp is out of order is kept, but marked as skipped.
@@ -137,6 +135,6 @@ class FrameRing:
         """
         with self._lock:
             frames = list(self._frames)
-        # Frames compare by identity.
+        # TfLookup compare by identity.
         later = frames[frames.index(frame) + 1 :] if frame in frames else frames
         return [frame for frame in later if not frame.skipped]

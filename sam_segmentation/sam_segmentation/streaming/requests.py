@@ -23,8 +23,8 @@ from sam_segmentation.core.errors import (
 from sam_segmentation.core.prompt import Prompt, check_text
 from sam_segmentation.core.tracker import Tracker
 from sam_segmentation.streaming.catch_up import CatchUp
-from sam_segmentation.streaming.frame_buffer import Frame, FrameRing
-from sam_segmentation.streaming.session import TrackingSession, View
+from sam_segmentation.streaming.frame_buffer import Frame, FrameBuffer
+from sam_segmentation.streaming.session import SessionView, TrackingSession
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,14 +61,14 @@ Refuse = Callable[[NewObject, SamError], None]
 
 
 def add(
-    session: TrackingSession, ring: FrameRing, new: Sequence[NewObject], *, stamp_ns: int = 0
-) -> Steps[View]:
+    session: TrackingSession, ring: FrameBuffer, new: Sequence[NewObject], *, stamp_ns: int = 0
+) -> Steps[SessionView]:
     """Begin to track objects that were prompted on one frame.
 
     Parameters
     ----------
     session : TrackingSession
-    ring : FrameRing
+    ring : FrameBuffer
         The stream's last frames.
     new : sequence of NewObject
         With prompts in pixels of that frame.
@@ -103,12 +103,12 @@ def add(
 
 def refine(
     session: TrackingSession,
-    ring: FrameRing,
+    ring: FrameBuffer,
     object_id: int,
     prompt: Prompt,
     *,
     stamp_ns: int = 0,
-) -> Steps[View]:
+) -> Steps[SessionView]:
     """Correct a tracked object by a prompt on one frame.
 
     A correction on a past frame holds from there on: later ones, if there were any, are dropped.
@@ -137,7 +137,7 @@ def refine(
     return session.view([object_id])
 
 
-def bring_up(session: TrackingSession, ring: FrameRing, stamp_ns: int) -> Steps[Frame]:
+def bring_up(session: TrackingSession, ring: FrameBuffer, stamp_ns: int) -> Steps[Frame]:
     """Step the newest frame unless the one that a prompt is for was stepped; return that one.
 
     A frame that is out of order is none that can be prompted on.
@@ -180,13 +180,13 @@ def _check_in_stream(frame: Frame) -> None:
         )
 
 
-def _is_ahead(frame: Frame, last: Frame, ring: FrameRing) -> bool:
+def _is_ahead(frame: Frame, last: Frame, ring: FrameBuffer) -> bool:
     return frame is not last and frame in ring.after(last)
 
 
 def add_on(
     session: TrackingSession,
-    ring: FrameRing,
+    ring: FrameBuffer,
     frame: Frame,
     new: Sequence[NewObject],
     *,
@@ -277,7 +277,7 @@ def _branch(session: TrackingSession, object_id: int, frame: Frame) -> Tracker:
 
 def _catch_up(
     session: TrackingSession,
-    ring: FrameRing,
+    ring: FrameBuffer,
     frame: Frame,
     branch: Tracker,
     edits: Sequence[Callable[[Tracker], object]],

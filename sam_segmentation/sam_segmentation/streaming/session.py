@@ -19,7 +19,7 @@ from sam_segmentation.streaming.timeline import Timeline
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class SessionView:
     """Tracked objects in one frame; the frame is None before the first one."""
 
     frame: Frame | None
@@ -51,7 +51,7 @@ class TrackingSession:
     last : Frame or None
         What the tracker stepped last; None: nothing since it was reset.
     order : StampOrder
-        What is known of the stream's time, for its `FrameRing`.
+        What is known of the stream's time, for its `FrameBuffer`.
     timeline : Timeline
     epoch : int
         Changes when a request that is under way has lost its ground.
@@ -60,9 +60,9 @@ class TrackingSession:
     reset_reason : str
         Why that happened last; empty: it did not.
     repeated : int
-        Frames that were skipped, since they carry the stamp of the one before.
+        TfLookup that were skipped, since they carry the stamp of the one before.
     other_size : int
-        Frames that were skipped, since their size is not that of the ones before.
+        TfLookup that were skipped, since their size is not that of the ones before.
     reserved : set of int
         Ids of the objects that are being added.
     catching_up : set of int
@@ -93,7 +93,7 @@ class TrackingSession:
         self._on_reset = on_reset
         self._began = datetime.now().astimezone().isoformat(' ', 'seconds')
         self._shown: Frame | None = None  # what `objects` speak of
-        self._now = View(None, ())
+        self._now = SessionView(None, ())
         self._skipped: Frame | None = None
         self._of_other_size: list[Frame] = []
         self._gone: dict[int, str] = {}
@@ -103,12 +103,12 @@ class TrackingSession:
         """Whether there is something to follow into the next frame."""
         return bool(self.objects or self.reserved)
 
-    def view(self, object_ids: Iterable[int] | None = None) -> View:
+    def view(self, object_ids: Iterable[int] | None = None) -> SessionView:
         """Return the objects of these ids, or all, in the frame last stepped; from any thread."""
         wanted = None if object_ids is None else set(object_ids)
         now = self._now
         objects = [obj for obj in now.objects if wanted is None or obj.object_id in wanted]
-        return View(now.frame, tuple(objects))
+        return SessionView(now.frame, tuple(objects))
 
     def step(self, frame: Frame) -> bool:
         """Follow the objects into a frame, and return whether it was a new one.
@@ -154,7 +154,7 @@ class TrackingSession:
         if objects:
             self._set(objects)
         else:
-            self._now = View(frame, ())
+            self._now = SessionView(frame, ())
         return True
 
     def see_sizes(self, frames: Iterable[Frame]) -> None:
@@ -207,13 +207,13 @@ class TrackingSession:
         """Take note that the tracker's objects were changed."""
         self._set(self.tracker.objects)
 
-    def remove(self, object_id: int) -> View:
+    def remove(self, object_id: int) -> SessionView:
         """Stop tracking an object; raises UnknownObjectError if it is not tracked."""
         self.check_tracked(object_id)
         self._remove([object_id], 'it was removed')
         return self.view(())
 
-    def reset(self) -> View:
+    def reset(self) -> SessionView:
         """Stop tracking everything, and adding what is being caught up with."""
         self.epoch += 1
         self.resets += bool(self.objects)
@@ -243,7 +243,7 @@ class TrackingSession:
     def _set(self, objects: list[TrackedMask]) -> None:
         self.objects = objects
         # In one go: who reads it from another thread must not get objects of another frame.
-        self._now = View(self._shown, tuple(objects))
+        self._now = SessionView(self._shown, tuple(objects))
         self.version += 1
 
     def _remove(self, object_ids: list[int], reason: str) -> None:

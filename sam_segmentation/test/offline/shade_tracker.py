@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 from toy_tracker import ToyTracker
 
-from sam_segmentation.core.tracked_mask import Sighting
+from sam_segmentation.core.tracked_mask import Observation
 from sam_segmentation.models import registry
 
 # 'FRAME SIGNAL': the process gets this signal when it has stepped so many frames.
@@ -33,7 +33,7 @@ class ShadeTracker(ToyTracker):
         seen = super()._look(object_id)
         difference = np.abs(self.image.astype(int) - self.colours[object_id]).max(axis=2)
         mask = difference < _TOLERANCE
-        return Sighting(mask, seen.score, None, float(mask.any()))
+        return Observation(mask, seen.score, None, float(mask.any()))
 
 
 def load(name, *, checkpoint, device):

@@ -8,7 +8,7 @@ from recorded import track
 from toy_tracker import RED, frame
 
 from sam_segmentation.offline import frame_source, pass_store, run
-from sam_segmentation.offline.frame_source import Frame, FrameSource
+from sam_segmentation.offline.frame_source import FrameSource, VideoFrame
 
 SIZE_WH = (64, 48)
 SHORT, LONG = 120, 480
@@ -24,7 +24,7 @@ class Endless(FrameSource):
 
     def frames(self, start=0):
         for index in range(start, self.count):
-            yield Frame(index, '', lambda index=index: self._draw(index))
+            yield VideoFrame(index, '', lambda index=index: self._draw(index))
 
     def piece(self, start, stop):
         return [self._draw(index) for index in range(start, stop)]

@@ -11,7 +11,7 @@ import torch
 
 from sam_common.scored_mask import ScoredMask
 from sam_segmentation.core.segmenter import Segmenter
-from sam_segmentation.core.tracked_mask import Sighting
+from sam_segmentation.core.tracked_mask import Observation
 from sam_segmentation.models import registry
 from sam_segmentation.models.torch.device import on_device
 from sam_segmentation.ros.sam_node import main
@@ -49,7 +49,7 @@ class Discs(ToyTracker):
         return self._look(object_id)
 
     def _look(self, object_id):
-        return Sighting(self.colours[object_id].copy(), 0.9)
+        return Observation(self.colours[object_id].copy(), 0.9)
 
 
 class Whole(Segmenter):

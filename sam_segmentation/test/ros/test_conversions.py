@@ -14,6 +14,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import BoundingBox2D, Point2D
 
 from sam_common.errors import ImageError
+from sam_common.ros import conversions as common
 from sam_common.ros.conversions import array_to_image, image_to_rgb
 from sam_common.scored_mask import ScoredMask
 from sam_interfaces.msg import Prompt as PromptMsg
@@ -92,7 +93,7 @@ def test_an_encoding_that_does_not_name_its_channels_is_refused_with_the_remedy(
 def test_a_compressed_image_of_depth_is_refused_as_colour(format_):
     png = cv2.imencode('.png', RGB.astype(np.uint16)[..., 0])[1].tobytes()
     with pytest.raises(ImageError, match='holds depth'):
-        conversions.compressed_to_rgb(CompressedImage(format=format_, data=png))
+        common.compressed_to_rgb(CompressedImage(format=format_, data=png))
 
 
 @pytest.mark.parametrize(
@@ -168,14 +169,14 @@ def test_yuv_of_odd_width_is_refused():
 def test_compressed_image_is_rgb():
     png = cv2.imencode('.png', RGB[..., ::-1])[1].tobytes()
     np.testing.assert_array_equal(
-        conversions.compressed_to_rgb(CompressedImage(format='png', data=png)), RGB
+        common.compressed_to_rgb(CompressedImage(format='png', data=png)), RGB
     )
 
 
 @pytest.mark.parametrize('data', [b'', b'no image', cv2.imencode('.jpg', RGB)[1].tobytes()[:20]])
 def test_damaged_compressed_image_is_refused(data):
     with pytest.raises(ImageError):
-        conversions.compressed_to_rgb(CompressedImage(format='jpeg', data=data))
+        common.compressed_to_rgb(CompressedImage(format='jpeg', data=data))
 
 
 @pytest.mark.parametrize('size', [(12_000, 12_000), (60_000, 60_000)])
@@ -184,12 +185,12 @@ def test_compressed_image_that_would_unpack_to_gigabytes_is_refused(size):
     png[16:24] = struct.pack('>II', *size)
     png[29:33] = struct.pack('>I', zlib.crc32(png[12:29]))
     with pytest.raises(ImageError, match='scale it down'):
-        conversions.compressed_to_rgb(CompressedImage(format='png', data=bytes(png)))
+        common.compressed_to_rgb(CompressedImage(format='png', data=bytes(png)))
 
 
 def test_box_survives_the_round_trip():
     box = (10.5, 20.25, 30.5, 60.0)
-    assert conversions.box_from_msg(conversions.box_to_msg(box)) == pytest.approx(box)
+    assert conversions.box_from_msg(common.box_to_msg(box)) == pytest.approx(box)
 
 
 def test_box_of_size_zero_is_none():
@@ -232,7 +233,7 @@ def test_mask_of_one_pixel_has_a_box_of_one_pixel():
     assert (msg.box.center.position.x, msg.box.center.position.y) == (5.0, 2.0)
     assert (msg.id, msg.area, msg.mask.encoding, msg.mask.step) == (3, 1, 'mono8', 8)
     assert msg.mask.header == HEADER
-    np.testing.assert_array_equal(conversions.mask_from_msg(msg.mask), mask)
+    np.testing.assert_array_equal(common.mask_from_msg(msg.mask), mask)
 
 
 def test_prompt_keeps_every_part():
@@ -241,8 +242,8 @@ def test_prompt_keeps_every_part():
     msg = PromptMsg(
         points=[Point2D(x=1.5, y=2.0), Point2D(x=3.0, y=4.0)],
         labels=[1, 0],
-        box=conversions.box_to_msg((0.0, 1.0, 4.0, 5.0)),
-        mask=conversions.mask_to_msg(mask, HEADER),
+        box=common.box_to_msg((0.0, 1.0, 4.0, 5.0)),
+        mask=common.mask_to_msg(mask, HEADER),
         text='cup',
     )
     prompt = conversions.prompt_from_msg(msg)

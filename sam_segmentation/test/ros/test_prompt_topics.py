@@ -20,7 +20,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithP
 from sam_common.ros.conversions import box_to_msg
 from sam_segmentation.core.errors import PromptError
 from sam_segmentation.ros.prompt_topics import MAX_TF_WAITS, PromptTopics
-from sam_segmentation.streaming.frame_buffer import Frame, FrameRing
+from sam_segmentation.streaming.frame_buffer import Frame, FrameBuffer
 
 ODD_MODELS = Path(__file__).parent / 'odd_models_node.py'
 PICTURE = frame((RED, 4, 4), (GREEN, 30, 20), (BLUE, 50, 36))
@@ -256,7 +256,7 @@ def test_neither_a_bug_nor_a_flood_of_points_holds_up_later_prompts(ros):
         prompts._on_detections(Detection2DArray())
     assert not errors
     prompts._on_camera_info(CameraInfo(header=Header(frame_id='optical')))
-    ring = FrameRing(1)
+    ring = FrameBuffer(1)
     ring.add(Frame(1, Header(), lambda: None))
     prompts._active = lambda: (None, ring)
     before = len(list(node.timers))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames, embeddings and prompts meet in the engine: each image is embedded once."""
+"""TfLookup, embeddings and prompts meet in the engine: each image is embedded once."""
 
 from functools import partial
 from threading import Event, active_count, get_ident
@@ -18,7 +18,7 @@ from sam_segmentation.core.segmenter import EverythingOptions, Segmenter
 from sam_segmentation.core.tracker_options import TrackerOptions
 from sam_segmentation.streaming.embedding_cache import EmbeddingCache
 from sam_segmentation.streaming.engine import CancelledError, Engine
-from sam_segmentation.streaming.frame_buffer import Frame, FrameRing
+from sam_segmentation.streaming.frame_buffer import Frame, FrameBuffer
 from sam_segmentation.streaming.requests import NewObject, add
 
 IMAGE = np.zeros((6, 8, 3), np.uint8)
@@ -131,7 +131,7 @@ def test_the_tracker_is_made_and_used_in_that_thread_too():
             return super()._step(image_rgb, expected)
 
     engine = make_engine(Threads)
-    ring = FrameRing(3)
+    ring = FrameBuffer(3)
     ring.add(frame(1))
     view = engine.track(add(engine.session, ring, [NewObject(CLICK)])).result(10)
     assert [obj.object_id for obj in view.objects] == [1]
@@ -146,7 +146,7 @@ def test_out_of_memory_in_the_tracker_empties_the_cache_too(engine, monkeypatch)
         raise DeviceError('out of memory')
 
     monkeypatch.setattr(ToyTracker, '_step', full)
-    ring = FrameRing(3)
+    ring = FrameBuffer(3)
     ring.add(frame(1))
     for step in (
         lambda: engine.track(add(engine.session, ring, [NewObject(CLICK)])).result(10),
@@ -262,7 +262,7 @@ def frame(stamp_ns):
 
 
 def test_a_ring_keeps_the_newest_and_finds_by_stamp():
-    ring = FrameRing(3)
+    ring = FrameBuffer(3)
     with pytest.raises(MissingFrameError, match='no image has arrived'):
         ring.newest()
     with pytest.raises(MissingFrameError, match='no image has arrived'):

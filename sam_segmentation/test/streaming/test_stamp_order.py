@@ -13,7 +13,7 @@ from sam_common.errors import MissingFrameError
 from sam_common.stamp_order import NANOSECONDS, SEVERAL, StampOrder, format_stamp
 from sam_segmentation import Prompt, TrackerOptions
 from sam_segmentation.core.errors import UnknownObjectError
-from sam_segmentation.streaming.frame_buffer import Frame, FrameRing
+from sam_segmentation.streaming.frame_buffer import Frame, FrameBuffer
 from sam_segmentation.streaming.requests import NewObject, add, refine
 from sam_segmentation.streaming.session import TrackingSession
 
@@ -51,7 +51,7 @@ class Camera:
             ToyTracker(TrackerOptions()), history=100, on_reset=self.told.append
         )
         self.session.order = StampOrder(lambda: self.now_s)
-        self.ring = FrameRing(100, self.session.order)
+        self.ring = FrameBuffer(100, self.session.order)
 
     def send(self, stamp_ns=None, image=None):
         if stamp_ns is None:

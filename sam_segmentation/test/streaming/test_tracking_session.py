@@ -14,7 +14,7 @@ from sam_common.worker import Worker
 from sam_segmentation import Prompt, TrackerOptions
 from sam_segmentation.core.errors import PromptError, TooManyObjectsError, UnknownObjectError
 from sam_segmentation.streaming.detections import detect
-from sam_segmentation.streaming.frame_buffer import Frame, FrameRing
+from sam_segmentation.streaming.frame_buffer import Frame, FrameBuffer
 from sam_segmentation.streaming.requests import NewObject, add, refine
 from sam_segmentation.streaming.session import TrackingSession
 
@@ -33,7 +33,7 @@ class Live:
     """A session with a ring, and a camera whose frames carry their number as stamp [s]."""
 
     def __init__(self, *, buffered=30, **options):
-        self.ring = FrameRing(buffered)
+        self.ring = FrameBuffer(buffered)
         self.told = []
         self.tracker = ToyTracker(TrackerOptions(**options))
         self.session = TrackingSession(self.tracker, history=buffered, on_reset=self.told.append)

@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from sam_common.types import UInt16Array
 from sam_simulation.camera.gl import load_mujoco
-from sam_simulation.scene.tabletop import Surface, Tabletop
+from sam_simulation.scene.tabletop import Tabletop, TexturedMesh
 
 NEAR_M, FAR_M = 0.02, 40.0
 CAMERA = 'camera'
@@ -17,7 +17,7 @@ CAMERA = 'camera'
 
 def build_model(
     scene: Tabletop, size_wh: tuple[int, int], *, fovy_deg: float, shadow_px: int
-) -> tuple[Any, npt.NDArray[np.uint16]]:
+) -> tuple[Any, UInt16Array]:
     """Return the compiled model, and the object id of each of its geoms.
 
     Parameters
@@ -83,7 +83,7 @@ def build_model(
     return model, object_ids
 
 
-def _add_surface(mujoco: Any, spec: Any, name: str, surface: Surface) -> None:
+def _add_surface(mujoco: Any, spec: Any, name: str, surface: TexturedMesh) -> None:
     part = surface.mesh
     spec.add_mesh(
         name=name,

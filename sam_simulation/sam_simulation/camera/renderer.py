@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from sam_common.types import Float32Array, UInt8Array, UInt16Array
 from sam_simulation.camera.gl import load_mujoco, make_context, make_render_context
 from sam_simulation.camera.model import FAR_M, NEAR_M, build_model
 from sam_simulation.camera.rgbd_frame import RgbdFrame
@@ -165,13 +165,13 @@ class Renderer:
         self._data.geom_xpos[:] = xpos
         self._data.geom_xmat[:] = xmat.reshape(-1, 9)
 
-    def _render_colour(self) -> npt.NDArray[np.uint8]:
+    def _render_colour(self) -> UInt8Array:
         image = np.empty((self.size_wh[1], self.size_wh[0], 3), np.uint8)
         self._set_truth_flags(False)
         self._render_into(self._colour_context, image, None)
         return image[::-1]  # OpenGL's first row is the lowest
 
-    def _render_truth(self) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.float32]]:
+    def _render_truth(self) -> tuple[UInt16Array, Float32Array]:
         """Return labels and depth, read from one pass so that they agree."""
         colours = np.empty((self.size_wh[1], self.size_wh[0], 3), np.uint8)
         buffer = np.empty((self.size_wh[1], self.size_wh[0]), np.float32)
@@ -189,8 +189,8 @@ class Renderer:
     def _render_into(
         self,
         context: Any,
-        colours: npt.NDArray[np.uint8],
-        depths: npt.NDArray[np.float32] | None,
+        colours: UInt8Array,
+        depths: Float32Array | None,
     ) -> None:
         # Two contexts share the OpenGL state, so each binds its own buffers anew.
         self._mujoco.mjr_setBuffer(self._mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, context)

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
+from sam_common.types import Float32Array, UInt8Array, UInt16Array
 from sam_simulation.camera.viewpoint import Intrinsics, Pose
 
 
@@ -29,9 +27,9 @@ class RgbdFrame:
 
     """
 
-    image_rgb: npt.NDArray[np.uint8]
-    depth_m: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.uint16]
+    image_rgb: UInt8Array
+    depth_m: Float32Array
+    labels: UInt16Array
     intrinsics: Intrinsics
     tf_world_camera: Pose
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from sam_common.types import Float32Array, UInt8Array
 from sam_simulation.camera.stereo import Stereo
 
 BLOCK_PX = 12
@@ -45,9 +45,7 @@ class SensorNoise:
     max_depth_m: float = 6.0
     stereo: Stereo | None = None
 
-    def spoil_colour(
-        self, image_rgb: npt.NDArray[np.uint8], rng: np.random.Generator
-    ) -> npt.NDArray[np.uint8]:
+    def spoil_colour(self, image_rgb: UInt8Array, rng: np.random.Generator) -> UInt8Array:
         """Return a blurred, vignetted and noisy copy of an image (H, W, 3)."""
         height, width = image_rgb.shape[:2]
         image = image_rgb.astype(np.float32)
@@ -61,9 +59,7 @@ class SensorNoise:
             image += deviation * rng.standard_normal(image.shape, np.float32)
         return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
-    def spoil_depth(
-        self, depth_m: npt.NDArray[np.float32], rng: np.random.Generator
-    ) -> npt.NDArray[np.float32]:
+    def spoil_depth(self, depth_m: Float32Array, rng: np.random.Generator) -> Float32Array:
         """Return a noisy copy of a depth image (H, W) [m].
 
         It is NaN beyond `max_depth_m`, and where a stereo pair sees nothing.
@@ -76,7 +72,7 @@ class SensorNoise:
             noise = cv2.resize(coarse, (width * BLOCK_PX, height * BLOCK_PX))
             depth += self.depth_at_1m_m * depth**2 * noise[: depth.shape[0], : depth.shape[1]]
         depth[depth_m > self.max_depth_m] = np.nan
-        return depth if self.stereo is None else self.stereo.spoil(depth, rng)
+        return depth if self.stereo is None else self.stereo.add_noise(depth, rng)
 
 
 PERFECT = SensorNoise(shot=0, read=0, blur_px=0, vignetting=0, depth_at_1m_m=0)

@@ -17,11 +17,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from sam_common.types import BoolArray, Float32Array
 from sam_simulation.camera.viewpoint import Intrinsics
-
-_Depth = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +53,7 @@ class Stereo:
     mixed_at_edges: float = 0.1
     speckles: float = 0.005
 
-    def spoil(self, depth_m: _Depth, rng: np.random.Generator) -> _Depth:
+    def add_noise(self, depth_m: Float32Array, rng: np.random.Generator) -> Float32Array:
         """Return what the pair sees of a depth image (H, W) [m]; NaN where it sees nothing."""
         height, width = depth_m.shape
         # The stereo image is coarser than the colour image that it is laid over.
@@ -77,7 +75,7 @@ class Stereo:
         )
         return depth
 
-    def _spoil_edges(self, disparity: _Depth, rng: np.random.Generator) -> _Depth:
+    def _spoil_edges(self, disparity: Float32Array, rng: np.random.Generator) -> Float32Array:
         kernel = np.ones((3, 3), np.uint8)
         near, far = cv2.dilate(disparity, kernel), cv2.erode(disparity, kernel)
         fate = _spots(disparity.shape, 2, rng)
@@ -92,7 +90,7 @@ class Stereo:
         return result
 
 
-def _hidden_from_right(disparity_px: _Depth) -> npt.NDArray[np.bool_]:
+def _hidden_from_right(disparity_px: Float32Array) -> BoolArray:
     """Return which pixels (H, W) of the left image something nearer hides in the right one."""
     at = np.arange(disparity_px.shape[1], dtype=np.float32) - disparity_px
     leftmost = np.minimum.accumulate(at[:, ::-1], axis=1)[:, ::-1]
@@ -101,7 +99,7 @@ def _hidden_from_right(disparity_px: _Depth) -> npt.NDArray[np.bool_]:
     return hidden
 
 
-def _spots(shape: tuple[int, ...], size_px: int, rng: np.random.Generator) -> _Depth:
+def _spots(shape: tuple[int, ...], size_px: int, rng: np.random.Generator) -> Float32Array:
     """Return values spread evenly in [0, 1], alike within spots of about this size."""
     height, width = (-(-side // size_px) for side in shape)
     values = rng.random((height, width), np.float32)

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Pose = npt.NDArray[np.float64]
+from sam_common.types import Float32Array, FloatArray
+
+Pose = FloatArray
 FOVY_DEG = 42.0
 
 
@@ -32,7 +34,7 @@ class Intrinsics:
         focal = 0.5 * height / np.tan(np.radians(fovy_deg) / 2)
         return cls(float(focal), float(focal), (width - 1) / 2, (height - 1) / 2)
 
-    def deproject(self, depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    def deproject(self, depth_m: Float32Array) -> FloatArray:
         """Return each pixel's point in the optical frame.
 
         Parameters
@@ -52,7 +54,7 @@ class Intrinsics:
             [(columns - self.cx) / self.fx * z, (rows - self.cy) / self.fy * z, z], axis=-1
         )
 
-    def project(self, points_camera: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def project(self, points_camera: FloatArray) -> FloatArray:
         """Return the pixels (..., 2) of points (..., 3) in front of the camera [m]."""
         x, y, z = np.moveaxis(np.asarray(points_camera, np.float64), -1, 0)
         return np.stack([x / z * self.fx + self.cx, y / z * self.fy + self.cy], axis=-1)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from sam_common.types import BoolArray, IntArray
 from sam_grasping import Gripper
 from sam_simulation.camera.gl import load_mujoco
 from sam_simulation.scene.convex_part import Part, PartKind
@@ -63,9 +63,9 @@ class PhysicsModel:
     model: Any
     body_ids: dict[int, int]
     hand_id: int
-    object_of_geom: npt.NDArray[np.int64]
-    finger_of_geom: npt.NDArray[np.int64]
-    gripper_geoms: npt.NDArray[np.bool_]
+    object_of_geom: IntArray
+    finger_of_geom: IntArray
+    gripper_geoms: BoolArray
 
 
 def build_physics(scene: Tabletop, gripper: Gripper, *, friction: float) -> PhysicsModel:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from sam_common.types import FloatArray
 from sam_grasping import Grasp, Gripper
 from sam_simulation.errors import TrialError
-from sam_simulation.physics.outcome import Verdict
+from sam_simulation.physics.outcome import GraspOutcome
 from sam_simulation.physics.simulation import Simulation, angle_rad
-from sam_simulation.scene.mesh import Floats
 from sam_simulation.scene.tabletop import Tabletop
 
 # A bowl that is lifted by its rim hangs down, its middle several centimetres lower.
@@ -26,10 +26,10 @@ _MIN_MOVE_S, _ARRIVE_S, _CLOSE_S, _HOLD_S, _LOOK_S = 0.2, 0.1, 0.35, 0.2, 0.05
 _BLOCKED_M, _BLOCKED_RAD = 0.005, np.radians(4.0)
 
 
-class Judge:
+class GraspEvaluator:
     """A scene whose objects have come to rest, in which grasps are tried one by one.
 
-    The same grasp gives the same verdict to the bit, whatever was tried before.
+    The same grasp gives the same outcome to the bit, whatever was tried before.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Judge:
         for item in scene.objects:
             if not item.parts:
                 raise TrialError(
-                    f'object {item.id} has no parts that collide; judge grasps in the scene of '
+                    f'object {item.id} has no parts that collide; try grasps in the scene of '
                     'a Tabletop, not of a video'
                 )
         self.scene = scene
@@ -76,15 +76,15 @@ class Judge:
         resting = self._settle()
         self._rest = self._simulation.centres()
         motions = self._simulation.motions()
-        self.motions: Mapping[int, Floats] = dict(zip(self._ids, motions, strict=True))
+        self.motions: Mapping[int, FloatArray] = dict(zip(self._ids, motions, strict=True))
         shifts = np.linalg.norm(self._rest - begin, axis=1)
-        turns = np.array([angle_rad(motion[:3, :3]) for motion in motions])
+        angles_rad = np.array([angle_rad(motion[:3, :3]) for motion in motions])
         edge = np.abs(scene.table.mesh.vertices[:, :2]).max(axis=0)
         on_table = (np.abs(self._rest[:, :2]) < edge).all(axis=1)
-        good = resting & on_table & (shifts < _FALLEN_M) & (turns < _FALLEN_RAD)
+        good = resting & on_table & (shifts < _FALLEN_M) & (angles_rad < _FALLEN_RAD)
         self.targets = tuple(i for i, is_good in zip(self._ids, good, strict=True) if is_good)
 
-    def try_grasp(self, grasp: Grasp, object_id: int, *, strict: bool = False) -> Verdict:
+    def try_grasp(self, grasp: Grasp, object_id: int, *, strict: bool = False) -> GraspOutcome:
         """Return how a grasp of an object ends.
 
         The open gripper goes straight from `pre_grasp` to `pose`, closes, rises 18 cm and holds.
@@ -122,8 +122,8 @@ class Judge:
             touched |= simulation.follow(grasp.pose, grasp.pose, _ARRIVE_S, watch=strict)
         if touched and strict:
             return self._verdict('contact_on_approach', object_id, touched)
-        shift, turn = simulation.astray(grasp.pose)
-        if shift > _BLOCKED_M or turn > _BLOCKED_RAD:
+        shift, angle_rad = simulation.pose_error(grasp.pose)
+        if shift > _BLOCKED_M or angle_rad > _BLOCKED_RAD:
             return self._verdict('blocked', object_id, touched)
         simulation.close(_CLOSE_S)
         if not simulation.fingers_on(object_id, _LOOK_S):
@@ -147,24 +147,24 @@ class Judge:
             before, motions = motions, simulation.motions()
             shifts = np.linalg.norm(simulation.centres() - centres, axis=1)
             centres = simulation.centres()
-            turns = np.array(
+            angles_rad = np.array(
                 [
                     angle_rad(old[:3, :3].T @ new[:3, :3])
                     for old, new in zip(before, motions, strict=True)
                 ]
             )
-            resting = (shifts < _REST_M) & (turns < _REST_RAD)
+            resting = (shifts < _REST_M) & (angles_rad < _REST_RAD)
             if resting.all():
                 break
         simulation.save()
         return np.asarray(resting)
 
-    def _verdict(self, cause: str, object_id: int, touched: bool) -> Verdict:
+    def _verdict(self, cause: str, object_id: int, touched: bool) -> GraspOutcome:
         """Return how a trial ends now."""
         centres = self._simulation.centres()
         shifts = np.linalg.norm(centres - self._rest, axis=1)
         index = self._ids.index(object_id)
-        return Verdict(
+        return GraspOutcome(
             success=cause == 'held',
             cause=cause,
             touched=touched,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scenes to plan grasps in, as a camera sees them, each with its judge."""
+"""Scenes to plan grasps in, as a camera sees them, each with its evaluator."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.camera_model import CameraModel
+from sam_common.types import BoolArray
 from sam_grasping import Grasp, Gripper, View
 from sam_simulation.camera.renderer import Renderer
 from sam_simulation.camera.rgbd_frame import RgbdFrame
 from sam_simulation.camera.sensor import SensorNoise
 from sam_simulation.camera.viewpoint import random_view
-from sam_simulation.physics.evaluator import Judge
-from sam_simulation.physics.outcome import Verdict
+from sam_simulation.physics.evaluator import GraspEvaluator
+from sam_simulation.physics.outcome import GraspOutcome
 from sam_simulation.scene.tabletop import Tabletop
 
 MIN_TARGET_PX = 400
@@ -29,7 +29,7 @@ class GraspScene:
     Parameters
     ----------
     scene : Tabletop
-    judge : Judge
+    evaluator : GraspEvaluator
     frame : RgbdFrame
         Of the rested scene.
     targets : tuple of int
@@ -38,11 +38,11 @@ class GraspScene:
     """
 
     scene: Tabletop
-    judge: Judge
+    evaluator: GraspEvaluator
     frame: RgbdFrame
     targets: tuple[int, ...]
 
-    def view(self, object_id: int, mask: npt.NDArray[np.bool_] | None = None) -> View:
+    def view(self, object_id: int, mask: BoolArray | None = None) -> View:
         """Return what a planner looks at: an object by its true mask, or by another one (H, W)."""
         at, frame = self.frame.intrinsics, self.frame
         height, width = frame.depth_m.shape
@@ -50,9 +50,9 @@ class GraspScene:
         truth = np.asarray(frame.labels == object_id)
         return View(depth_m=frame.depth_m, mask=truth if mask is None else mask, camera=camera)
 
-    def try_grasp(self, grasp: Grasp, object_id: int) -> Verdict:
+    def try_grasp(self, grasp: Grasp, object_id: int) -> GraspOutcome:
         """Return how a grasp in the camera's frame ends."""
-        return self.judge.try_grasp(grasp.in_frame(self.frame.tf_world_camera), object_id)
+        return self.evaluator.try_grasp(grasp.in_frame(self.frame.tf_world_camera), object_id)
 
 
 def grasp_scenes(
@@ -85,9 +85,9 @@ def grasp_scenes(
     """
     for seed in seeds:
         scene = Tabletop(seed)
-        judge = Judge(scene, gripper, friction=friction)
+        evaluator = GraspEvaluator(scene, gripper, friction=friction)
         with Renderer(scene, size_wh, noise=noise) as renderer:
-            frame = renderer.render(random_view(seed), motions=judge.motions)
+            frame = renderer.render(random_view(seed), motions=evaluator.motions)
         counts = np.bincount(frame.labels.ravel(), minlength=len(scene.objects) + 1)
-        targets = tuple(i for i in judge.targets if counts[i] >= MIN_TARGET_PX)
-        yield GraspScene(scene, judge, frame, targets)
+        targets = tuple(i for i in evaluator.targets if counts[i] >= MIN_TARGET_PX)
+        yield GraspScene(scene, evaluator, frame, targets)

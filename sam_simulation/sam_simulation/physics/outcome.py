@@ -18,7 +18,7 @@ VERDICT_CAUSES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class GraspOutcome:
     """How a trial ended.
 
     Parameters

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from sam_common.types import FloatArray
 from sam_grasping import Gripper
 from sam_simulation.camera.gl import load_mujoco
 from sam_simulation.physics.bodies import STEP_S, build_physics
-from sam_simulation.scene.mesh import Floats
 from sam_simulation.scene.tabletop import Tabletop
 
 _PARKED = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1.5], [0, 0, 0, 1]])
@@ -44,7 +43,7 @@ class Simulation:
         self._begin = self._data.qpos.copy()
         self.reset(_PARKED, 0.0)
 
-    def reset(self, tf_world_tool: Floats, opening_m: float) -> None:
+    def reset(self, tf_world_tool: FloatArray, opening_m: float) -> None:
         """Begin anew, with the gripper open there; nothing is left of what happened before."""
         self._mujoco.mj_resetData(self._model, self._data)
         self._data.qpos[:] = self._begin
@@ -55,7 +54,9 @@ class Simulation:
         """Let time pass."""
         self._mujoco.mj_step(self._model, self._data, _steps(seconds))
 
-    def follow(self, start: Floats, end: Floats, seconds: float, *, watch: bool = False) -> bool:
+    def follow(
+        self, start: FloatArray, end: FloatArray, seconds: float, *, watch: bool = False
+    ) -> bool:
         """Send the gripper straight from one pose to another, with minimum jerk.
 
         Parameters
@@ -107,24 +108,24 @@ class Simulation:
             fingers.update(self._physics.finger_of_geom[pairs[mine]].ravel().tolist())
         return len(fingers - {0})
 
-    def astray(self, tf_world_tool: Floats) -> tuple[float, float]:
+    def pose_error(self, tf_world_tool: FloatArray) -> tuple[float, float]:
         """Return how far the gripper is from a pose [m, rad]."""
         body = self._data.body(self._physics.hand_id)
         turn = body.xmat.reshape(3, 3).T @ tf_world_tool[:3, :3]
         return float(np.linalg.norm(body.xpos - tf_world_tool[:3, 3])), angle_rad(turn)
 
-    def motions(self) -> npt.NDArray[np.float64]:
+    def motions(self) -> FloatArray:
         """Return how each object has moved in the world since the scene, shape (N, 4, 4) [m]."""
         result = np.tile(np.eye(4), (len(self._bodies), 1, 1))
         result[:, :3, :3] = self._data.xmat[self._bodies].reshape(-1, 3, 3)
         result[:, :3, 3] = self._data.xpos[self._bodies]
         return result
 
-    def centres(self) -> Floats:
+    def centres(self) -> FloatArray:
         """Return each object's centre of mass in the world, shape (N, 3) [m]."""
         return np.array(self._data.xipos[self._bodies])
 
-    def _place_hand(self, tf_world_tool: Floats, opening_m: float) -> None:
+    def _place_hand(self, tf_world_tool: FloatArray, opening_m: float) -> None:
         quaternion = self._quaternion(tf_world_tool)
         self._data.mocap_pos[0] = tf_world_tool[:3, 3]
         self._data.mocap_quat[0] = quaternion
@@ -133,7 +134,7 @@ class Simulation:
         self._data.qpos[-2:] = opening_m / 2
         self._data.ctrl[:] = opening_m / 2
 
-    def _quaternion(self, pose: Floats) -> Floats:
+    def _quaternion(self, pose: FloatArray) -> FloatArray:
         quaternion = np.empty(4)
         self._mujoco.mju_mat2Quat(quaternion, pose[:3, :3].ravel())
         return quaternion
@@ -142,7 +143,7 @@ class Simulation:
         return bool(self._physics.gripper_geoms[self._data.contact.geom].any())
 
 
-def angle_rad(rotation: Floats) -> float:
+def angle_rad(rotation: FloatArray) -> float:
     """Return by how much a rotation (3, 3) turns [rad]."""
     # By the skew part: the trace alone can't tell small angles from none.
     skew = rotation - rotation.T

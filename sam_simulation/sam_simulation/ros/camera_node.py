@@ -20,7 +20,7 @@ from tf2_ros import TransformBroadcaster
 from sam_common.ros.run_node import run_node
 from sam_interfaces.msg import ObjectMaskArray
 from sam_simulation.camera.renderer import MAX_SIDE, MIN_SIDE, Renderer
-from sam_simulation.physics.evaluator import Judge
+from sam_simulation.physics.evaluator import GraspEvaluator
 from sam_simulation.ros import conversions as convert
 from sam_simulation.scene.tabletop import DEFAULT_SEED, MAX_OBJECTS
 from sam_simulation.video.showing import still_life, there_and_back
@@ -44,7 +44,7 @@ class CameraNode(Node):
 
     def __init__(self) -> None:
         super().__init__('camera')
-        rate_hz = self._parameter('rate_hz', 10.0, 'Frames per second.', 0.1, 120.0)
+        rate_hz = self._parameter('rate_hz', 10.0, 'TfLookup per second.', 0.1, 120.0)
         size_wh = (
             self._parameter('width', 640, 'Width of the images [px].', MIN_SIDE, MAX_SIDE),
             self._parameter('height', 480, 'Height of the images [px].', MIN_SIDE, MAX_SIDE),
@@ -77,7 +77,7 @@ class CameraNode(Node):
         )
         scene = self._showing.scene
         if rest:
-            motions = Judge(scene).motions
+            motions = GraspEvaluator(scene).motions
             self._showing = replace(self._showing, motions=lambda _: motions)
         self._renderer = Renderer(scene, size_wh, fine=fine)
         self._broadcaster = TransformBroadcaster(self)

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 from array import array
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TransformStamped
 from scipy.spatial.transform import Rotation
@@ -17,6 +15,7 @@ from std_msgs.msg import Header
 
 from sam_common.masks import mask_to_box
 from sam_common.ros.conversions import array_to_image, box_to_msg
+from sam_common.types import AnyArray, Float32Array, UInt16Array
 from sam_interfaces.msg import ObjectMask, ObjectMaskArray
 from sam_simulation.camera.rgbd_frame import RgbdFrame
 from sam_simulation.camera.viewpoint import Pose
@@ -122,12 +121,12 @@ def truth_to_msg(scene: Tabletop, frame: RgbdFrame, header: Header) -> ObjectMas
     )
 
 
-def _millimetres(depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
+def _millimetres(depth_m: Float32Array) -> UInt16Array:
     millimetres = np.rint(np.nan_to_num(depth_m, nan=0.0) * 1000)
     return np.where(millimetres > np.iinfo(np.uint16).max, 0, millimetres).astype(np.uint16)
 
 
-def _encoded(extension: str, pixels: npt.NDArray[Any], options: list[int]) -> bytes:
+def _encoded(extension: str, pixels: AnyArray, options: list[int]) -> bytes:
     done, data = cv2.imencode(extension, pixels, options)
     if not done:
         raise RuntimeError(f'OpenCV could not encode {pixels.shape} {pixels.dtype} as {extension}')

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from sam_simulation.scene.mesh import Floats
+from sam_common.types import FloatArray
 
 # How far the flat facets of round things may stand off the round [m]; a wall needs a part for
 # each, a solid does not.
@@ -49,12 +49,12 @@ class Part:
 
     kind: PartKind
     size_m: tuple[float, ...] = ()
-    vertices: Floats = field(default_factory=lambda: np.empty((0, 3)))
-    rotation: Floats = field(default_factory=lambda: np.eye(3))
-    centre: Floats = field(default_factory=lambda: np.zeros(3))
+    vertices: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
+    rotation: FloatArray = field(default_factory=lambda: np.eye(3))
+    centre: FloatArray = field(default_factory=lambda: np.zeros(3))
     weighs: bool = True
 
-    def moved(self, rotation: Floats, translation: npt.ArrayLike = (0.0, 0.0, 0.0)) -> Part:
+    def moved(self, rotation: FloatArray, translation: npt.ArrayLike = (0.0, 0.0, 0.0)) -> Part:
         """Return the part rotated (3, 3), then translated (3,) [m]."""
         return replace(
             self,
@@ -79,7 +79,7 @@ def cylinder(radius_m: float, low_m: float, high_m: float, *, weighs: bool = Tru
     )
 
 
-def hull(vertices: Floats) -> Part:
+def hull(vertices: FloatArray) -> Part:
     """Return the convex hull of vertices (N, 3) [m]."""
     return Part(kind=PartKind.HULL, vertices=np.unique(vertices, axis=0))
 
@@ -150,7 +150,7 @@ def handle(
     return rods
 
 
-def _rod(radius_m: float, start: Floats, end: Floats) -> Part:
+def _rod(radius_m: float, start: FloatArray, end: FloatArray) -> Part:
     along = end - start
     length = float(np.linalg.norm(along))
     x, _, z = along / length  # in the xz plane
@@ -167,6 +167,6 @@ def _steps(radius_m: float, sagitta_m: float) -> int:
     return max(12, int(np.ceil(np.pi / np.arccos(max(-1.0, 1 - sagitta_m / radius_m)))))
 
 
-def _about_z(angle_rad: float) -> Floats:
+def _about_z(angle_rad: float) -> FloatArray:
     cos, sin = np.cos(angle_rad), np.sin(angle_rad)
     return np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from sam_common.types import FloatArray
+
 SMOOTH_COS = np.cos(np.radians(40.0))  # a profile bends smoothly up to this angle
 
 
@@ -30,12 +31,12 @@ class Mesh:
 
     """
 
-    vertices: Floats
-    normals: Floats
-    uvs: Floats
+    vertices: FloatArray
+    normals: FloatArray
+    uvs: FloatArray
     faces: npt.NDArray[np.int32]
 
-    def moved(self, rotation: Floats, translation: npt.ArrayLike = (0.0, 0.0, 0.0)) -> Mesh:
+    def moved(self, rotation: FloatArray, translation: npt.ArrayLike = (0.0, 0.0, 0.0)) -> Mesh:
         """Return the mesh rotated (3, 3), then translated (3,) [m]."""
         return replace(
             self,
@@ -57,7 +58,7 @@ def merged(meshes: Sequence[Mesh]) -> Mesh:
     )
 
 
-def _grid(points: Floats, normals: Floats, uvs: Floats) -> Mesh:
+def _grid(points: FloatArray, normals: FloatArray, uvs: FloatArray) -> Mesh:
     """Return the surface through a grid of points (R, C, 3), facing along its normals."""
     rows, columns = points.shape[:2]
     first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
@@ -183,7 +184,7 @@ def handle(
     return _grid(centre[:, None] + tube_m * normals, normals, np.stack([u, v], axis=-1))
 
 
-def convex_hull(points: Floats, *, texture_m: float) -> Mesh:
+def convex_hull(points: FloatArray, *, texture_m: float) -> Mesh:
     """Return the flat-shaded convex hull of a few points (N, 3) in general position [m].
 
     Every triple of points is tried, so N should stay below 30.

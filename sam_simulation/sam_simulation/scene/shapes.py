@@ -10,10 +10,11 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from sam_common.types import FloatArray
 from sam_simulation.scene import convex_part as part
 from sam_simulation.scene import mesh
 from sam_simulation.scene.convex_part import Part
-from sam_simulation.scene.mesh import Floats, Mesh
+from sam_simulation.scene.mesh import Mesh
 
 Rng = np.random.Generator
 
@@ -31,7 +32,7 @@ class Shape:
     mesh: Mesh
     parts: tuple[Part, ...]
 
-    def moved(self, rotation: Floats, translation: npt.ArrayLike = (0.0, 0.0, 0.0)) -> Shape:
+    def moved(self, rotation: FloatArray, translation: npt.ArrayLike = (0.0, 0.0, 0.0)) -> Shape:
         """Return the shape rotated (3, 3), then translated (3,) [m]."""
         parts = tuple(piece.moved(rotation, translation) for piece in self.parts)
         return Shape(self.mesh.moved(rotation, translation), parts)
@@ -202,7 +203,7 @@ def _hull(rng: Rng) -> Shape:
 
 
 def _bands(
-    outer_rz: Floats, inner_rz: Floats, levels: Sequence[int]
+    outer_rz: FloatArray, inner_rz: FloatArray, levels: Sequence[int]
 ) -> list[list[tuple[float, float]]]:
     """Return the cross-sections of a wall between two profiles (K, 2), cut at some of its rows."""
     return [
@@ -211,7 +212,7 @@ def _bands(
     ]
 
 
-def _rest_on_face(shape: Mesh) -> Floats:
+def _rest_on_face(shape: Mesh) -> FloatArray:
     """Return the rotation that puts down the largest face under which the hull cannot tip."""
     corners = shape.vertices[shape.faces]
     volumes = np.linalg.det(corners)

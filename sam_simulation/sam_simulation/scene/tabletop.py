@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from sam_common.types import FloatArray
 from sam_simulation.scene import mesh
 from sam_simulation.scene import textures as tx
 from sam_simulation.scene.convex_part import Part
-from sam_simulation.scene.mesh import Floats, Mesh
+from sam_simulation.scene.mesh import Mesh
 from sam_simulation.scene.shapes import CLASS_NAMES, make_shape
 
 GAP_M = 0.004
@@ -22,7 +22,7 @@ MIN_OBJECTS, MAX_OBJECTS = 4, 9
 
 
 @dataclass(frozen=True, eq=False)
-class Surface:
+class TexturedMesh:
     """A textured mesh in the world, and how it shines [0-1]."""
 
     mesh: Mesh
@@ -40,7 +40,7 @@ class SceneObject:
     id : int
         Counts from 1.
     class_name : str
-    surface : Surface
+    surface : TexturedMesh
         What is seen of it.
     parts : tuple of Part
         What collides of it, in the world; empty: nothing does, as in a video.
@@ -49,7 +49,7 @@ class SceneObject:
 
     id: int
     class_name: str
-    surface: Surface
+    surface: TexturedMesh
     parts: tuple[Part, ...] = ()
 
 
@@ -80,7 +80,7 @@ class Tabletop:
     Attributes
     ----------
     objects : tuple of SceneObject
-    table, floor : Surface
+    table, floor : TexturedMesh
     lights : tuple of Light
     ambient : float
         Light from everywhere [0-1].
@@ -97,7 +97,7 @@ class Tabletop:
         count = object_count or int(rng.integers(MIN_OBJECTS, MAX_OBJECTS + 1))
         colour = tx.table_colour(rng)
         size_xy = rng.uniform([0.8, 0.65], [1.15, 0.9])
-        self.table = Surface(
+        self.table = TexturedMesh(
             mesh.box([*size_xy, 0.03], cells=16, texture_m=rng.uniform(0.25, 0.6)).moved(
                 np.eye(3), [0, 0, -0.015]
             ),
@@ -105,7 +105,7 @@ class Tabletop:
             rng.uniform(0.0, 0.35),
             rng.uniform(0.1, 0.6),
         )
-        self.floor = Surface(
+        self.floor = TexturedMesh(
             mesh.box([30.0, 30.0, 0.02], cells=10, texture_m=1.2).moved(
                 np.eye(3), [0, 0, FLOOR_Z_M - 0.01]
             ),
@@ -120,7 +120,7 @@ class Tabletop:
 def _place_objects(count: int, colour: tx.Colour, rng: tx.Rng) -> tuple[SceneObject, ...]:
     # Each class comes up before one comes up again, so that all are equally frequent.
     names = [name for _ in range(2) for name in rng.permutation(CLASS_NAMES)][:count]
-    footprints: list[Floats] = []
+    footprints: list[FloatArray] = []
     objects = []
     for number, name in enumerate(names, start=1):
         shape = make_shape(name, rng)
@@ -136,7 +136,7 @@ def _place_objects(count: int, colour: tx.Colour, rng: tx.Rng) -> tuple[SceneObj
         footprints.append(footprint + offset)
         base = tx.near(colour, rng) if rng.random() < 0.2 else tx.household_colour(rng)
         placed = shape.moved(np.eye(3), [*offset, 0.0])
-        surface = Surface(
+        surface = TexturedMesh(
             placed.mesh,
             tx.make_object_texture(base, rng),
             rng.uniform(0.05, 0.7),
@@ -146,12 +146,12 @@ def _place_objects(count: int, colour: tx.Colour, rng: tx.Rng) -> tuple[SceneObj
     return tuple(objects)
 
 
-def apart(first: Floats, second: Floats, *, gap: float = GAP_M) -> bool:
+def apart(first: FloatArray, second: FloatArray, *, gap: float = GAP_M) -> bool:
     """Return whether convex polygons (N, 2) and (M, 2) are more than a gap apart."""
     edges = np.concatenate(
         [np.roll(first, -1, axis=0) - first, np.roll(second, -1, axis=0) - second]
     )
-    normals: npt.NDArray[np.float64] = np.stack([edges[:, 1], -edges[:, 0]], axis=1)
+    normals: FloatArray = np.stack([edges[:, 1], -edges[:, 0]], axis=1)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
     a, b = first @ normals.T, second @ normals.T
     gaps = np.maximum(a.min(axis=0) - b.max(axis=0), b.min(axis=0) - a.max(axis=0))
@@ -176,7 +176,7 @@ def _make_lights(rng: tx.Rng) -> tuple[tuple[Light, ...], float]:
     return lights, float(rng.uniform(0.32, 0.48))
 
 
-def _from_angles(azimuth_rad: float, elevation_rad: float) -> Floats:
+def _from_angles(azimuth_rad: float, elevation_rad: float) -> FloatArray:
     """Return the unit vector from the origin to there."""
     flat = np.cos(elevation_rad)
     return np.array(
@@ -184,5 +184,5 @@ def _from_angles(azimuth_rad: float, elevation_rad: float) -> Floats:
     )
 
 
-def _triple(values: Floats) -> tuple[float, float, float]:
+def _triple(values: FloatArray) -> tuple[float, float, float]:
     return float(values[0]), float(values[1]), float(values[2])

@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-import numpy.typing as npt
+
+from sam_common.types import FloatArray, UInt8Array
 
 Rng = np.random.Generator
-Colour = npt.NDArray[np.float64]  # shape (3,), RGB in [0, 1]
-Texture = npt.NDArray[np.uint8]  # shape (SIDE, SIDE, 3), RGB
+Colour = FloatArray  # shape (3,), RGB in [0, 1]
+Texture = UInt8Array  # shape (SIDE, SIDE, 3), RGB
 SIDE = 256
 NAMES = ('TEA', 'RICE', 'OATS', 'MINT', 'SOAP', 'MILK', 'SALT', 'SUGO', 'ALMA', 'NOVA')
 
@@ -54,7 +55,7 @@ def make_table_texture(colour: Colour, rng: Rng) -> Texture:
     return (_wood, _marble, _cloth, _plain, _terrazzo)[rng.integers(5)](colour, rng)
 
 
-def _noise(rng: Rng, *, slope: float, stretch: float = 1.0) -> npt.NDArray[np.float64]:
+def _noise(rng: Rng, *, slope: float, stretch: float = 1.0) -> FloatArray:
     """Return periodic noise of mean 0 and deviation 1 whose amplitude falls as 1 / f^slope."""
     across = np.fft.rfftfreq(SIDE)[None] * SIDE
     down = np.fft.fftfreq(SIDE)[:, None] * SIDE * stretch
@@ -68,7 +69,7 @@ def _noise(rng: Rng, *, slope: float, stretch: float = 1.0) -> npt.NDArray[np.fl
 def _blend(
     first: Colour,
     second: Colour,
-    amount: npt.NDArray[np.float64],
+    amount: FloatArray,
     rng: Rng,
     *,
     grain: float = 0.01,

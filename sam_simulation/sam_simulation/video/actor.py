@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sam_common.types import FloatArray
 from sam_simulation.camera.viewpoint import Intrinsics, Pose
 from sam_simulation.scene import mesh
 from sam_simulation.scene import textures as tx
-from sam_simulation.scene.mesh import Floats, Mesh
+from sam_simulation.scene.mesh import Mesh
 from sam_simulation.scene.shapes import CLASS_NAMES, make_shape
-from sam_simulation.scene.tabletop import Surface, apart
+from sam_simulation.scene.tabletop import TexturedMesh, apart
 from sam_simulation.video.paths import Path, to_pose
 
 # Shapes of images whose sides are 4 to 3: the view that videos are arranged for.
@@ -32,18 +33,18 @@ class Actor:
     Parameters
     ----------
     class_name : str
-    surface : Surface
+    surface : TexturedMesh
         Standing on z = 0, its footprint about x = y = 0 [m].
     path : Path
 
     """
 
     class_name: str
-    surface: Surface
+    surface: TexturedMesh
     path: Path
 
     @cached_property
-    def footprint(self) -> Floats:
+    def footprint(self) -> FloatArray:
         """The convex outline of what it covers on the table, shape (N, 2) [m]."""
         points = self.surface.mesh.vertices[:, :2].astype(np.float32)
         return cv2.convexHull(points)[:, 0].astype(np.float64)
@@ -62,12 +63,12 @@ class Actor:
         """Return its pose in the world, shape (4, 4)."""
         return to_pose(self.path(time_s))
 
-    def footprint_at(self, time_s: float) -> Floats:
+    def footprint_at(self, time_s: float) -> FloatArray:
         """Return its footprint in the world, shape (N, 2) [m]."""
         pose = self.pose(time_s)
         return np.asarray(self.footprint @ pose[:2, :2].T + pose[:2, 3])
 
-    def silhouette(self, time_s: float, tf_world_camera: Pose) -> Floats:
+    def silhouette(self, time_s: float, tf_world_camera: Pose) -> FloatArray:
         """Return the convex outline of the upright prism round it in VIEW_WH, shape (N, 2) [px].
 
         It holds every pixel that shows the actor.
@@ -87,30 +88,30 @@ class Actor:
         return not apart(self.footprint_at(time_s), other.footprint_at(time_s))
 
 
-def in_view(silhouette: Floats, *, margin_px: float = 0.0) -> bool:
+def in_view(silhouette: FloatArray, *, margin_px: float = 0.0) -> bool:
     """Return whether a silhouette lies wholly in VIEW_WH, this far from its border."""
     low, high = silhouette.min(axis=0), silhouette.max(axis=0)
     return bool((low > margin_px).all() and (high < np.array(VIEW_WH) - 1 - margin_px).all())
 
 
-def out_of_view(silhouette: Floats, *, margin_px: float = 6.0) -> bool:
+def out_of_view(silhouette: FloatArray, *, margin_px: float = 6.0) -> bool:
     """Return whether a silhouette lies wholly outside VIEW_WH, this far from its border."""
     low, high = silhouette.min(axis=0), silhouette.max(axis=0)
     return bool((high < -margin_px).any() or (low > np.array(VIEW_WH) + margin_px).any())
 
 
-def overlap(first: Floats, second: Floats) -> float:
+def overlap(first: FloatArray, second: FloatArray) -> float:
     """Return how many pixels two silhouettes share."""
     area, _ = cv2.intersectConvexConvex(first.astype(np.float32), second.astype(np.float32))
     return float(area)
 
 
-def area(silhouette: Floats) -> float:
+def area(silhouette: FloatArray) -> float:
     """Return how many pixels a silhouette holds."""
     return float(cv2.contourArea(silhouette.astype(np.float32)))
 
 
-def random_surface(rng: tx.Rng, *, slim: bool = False) -> tuple[str, Surface]:
+def random_surface(rng: tx.Rng, *, slim: bool = False) -> tuple[str, TexturedMesh]:
     """Return an everyday thing of a hand's size and its class; a slim one is taller than wide."""
     while True:
         name = str(rng.choice(CLASS_NAMES))
@@ -123,13 +124,13 @@ def random_surface(rng: tx.Rng, *, slim: bool = False) -> tuple[str, Surface]:
             return name, painted(shape, rng)
 
 
-def box_surface(size_m: npt.ArrayLike, rng: tx.Rng) -> Surface:
+def box_surface(size_m: npt.ArrayLike, rng: tx.Rng) -> TexturedMesh:
     """Return a printed box of this size that stands on z = 0 [m]."""
     size = np.asarray(size_m, np.float64)
     return painted(mesh.box(size).moved(np.eye(3), [0.0, 0.0, size[2] / 2]), rng)
 
 
-def painted(shape: Mesh, rng: tx.Rng) -> Surface:
+def painted(shape: Mesh, rng: tx.Rng) -> TexturedMesh:
     """Return a shape with a random everyday surface."""
     texture = tx.make_object_texture(tx.household_colour(rng), rng)
-    return Surface(shape, texture, rng.uniform(0.05, 0.5), rng.uniform(0.2, 0.9))
+    return TexturedMesh(shape, texture, rng.uniform(0.05, 0.5), rng.uniform(0.2, 0.9))

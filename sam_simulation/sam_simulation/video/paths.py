@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from sam_common.types import FloatArray
 from sam_simulation.camera.viewpoint import Pose
-from sam_simulation.scene.mesh import Floats
 
-Path = Callable[[float], Floats]
+Path = Callable[[float], FloatArray]
 
 
 def through(times_s: Sequence[float], points: npt.ArrayLike) -> Path:
@@ -34,7 +34,7 @@ def through(times_s: Sequence[float], points: npt.ArrayLike) -> Path:
     if (np.diff(times) <= 0).any() or len(times) != len(places):
         raise ValueError(f'times are {times}, for {len(places)} points; give ascending ones, each')
 
-    def path(time_s: float) -> Floats:
+    def path(time_s: float) -> FloatArray:
         last = int(np.searchsorted(times, time_s, side='right')) - 1
         if last < 0 or last == len(times) - 1:
             return np.array(places[max(0, last)])
@@ -45,7 +45,7 @@ def through(times_s: Sequence[float], points: npt.ArrayLike) -> Path:
     return path
 
 
-def around(centre_xy: Floats, half_axes: Floats, angle: Path, *, yaw_rad: float) -> Path:
+def around(centre_xy: FloatArray, half_axes: FloatArray, angle: Path, *, yaw_rad: float) -> Path:
     """Return the path along an ellipse on the table.
 
     Parameters
@@ -61,7 +61,7 @@ def around(centre_xy: Floats, half_axes: Floats, angle: Path, *, yaw_rad: float)
 
     """
 
-    def path(time_s: float) -> Floats:
+    def path(time_s: float) -> FloatArray:
         turned = float(angle(time_s)[0])
         x, y = centre_xy + np.cos(turned) * half_axes[0] + np.sin(turned) * half_axes[1]
         return np.array([x, y, 0.0, yaw_rad + turned / 2])
@@ -69,7 +69,7 @@ def around(centre_xy: Floats, half_axes: Floats, angle: Path, *, yaw_rad: float)
     return path
 
 
-def to_pose(place: Floats) -> Pose:
+def to_pose(place: FloatArray) -> Pose:
     """Return the transform (4, 4) of an object at x, y, z [m], turned by yaw [rad]."""
     cos, sin = np.cos(place[3]), np.sin(place[3])
     pose = np.eye(4)

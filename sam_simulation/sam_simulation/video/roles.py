@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sam_common.types import FloatArray
 from sam_simulation.camera.viewpoint import Pose, orbit_pose
-from sam_simulation.scene.mesh import Floats
 from sam_simulation.scene.textures import Rng
 from sam_simulation.video.actor import Actor, box_surface, out_of_view, random_surface
 from sam_simulation.video.paths import Path, around, through
@@ -38,13 +38,13 @@ class Stage(NamedTuple):
 
     """
 
-    right: Floats
-    away: Floats
+    right: FloatArray
+    away: FloatArray
     side: float
     camera: Callable[[float], Pose]
     duration_s: float
 
-    def at(self, right_m: float, away_m: float) -> Floats:
+    def at(self, right_m: float, away_m: float) -> FloatArray:
         """Return the point of the table this far to the right and away from its middle [m]."""
         return np.asarray(right_m * self.right + away_m * self.away)
 

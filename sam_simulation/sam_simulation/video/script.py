@@ -9,8 +9,8 @@ from enum import Enum
 
 import numpy as np
 
+from sam_common.types import FloatArray
 from sam_simulation.camera.viewpoint import Pose
-from sam_simulation.scene.mesh import Floats
 from sam_simulation.scene.tabletop import apart
 from sam_simulation.scene.textures import Rng
 from sam_simulation.video.actor import Actor, area, in_view, overlap
@@ -184,7 +184,7 @@ def _check(script: Script, occluders: list[Actor]) -> None:
                 raise ImpossibleError
 
 
-def _hides(script: Script, pair: list[Actor], times: Floats) -> bool:
+def _hides(script: Script, pair: list[Actor], times: FloatArray) -> bool:
     """Return whether one of a pair is at some time hidden by the other to a good part."""
     for time_s in times:
         view = script.camera(time_s)

@@ -14,8 +14,8 @@ CLEAN = Stereo(lost_at_edges=0, fat_at_edges=0, mixed_at_edges=0, speckles=0)
 SHAPE = (480, 640)
 
 
-def spoil(stereo, depth, seed=0):
-    return stereo.spoil(depth, np.random.default_rng(seed))
+def add_noise(stereo, depth, seed=0):
+    return stereo.add_noise(depth, np.random.default_rng(seed))
 
 
 def box_before_wall(near_m=0.5, far_m=0.8):
@@ -30,15 +30,15 @@ def box_before_wall(near_m=0.5, far_m=0.8):
 @pytest.mark.parametrize('at_m', [0.5, 1.0])
 def test_steps_of_depth_grow_with_its_square(at_m):
     ramp = np.tile(np.linspace(at_m, 1.05 * at_m, SHAPE[1], dtype=np.float32), (SHAPE[0], 1))
-    steps = np.diff(np.unique(spoil(CLEAN, ramp)))
+    steps = np.diff(np.unique(add_noise(CLEAN, ramp)))
     expected = (1.025 * at_m) ** 2 / 32 / (424 * 0.05)
     assert np.median(steps) == pytest.approx(expected, rel=0.05)
-    assert np.abs(spoil(CLEAN, ramp) - ramp).max() < expected * 1.5
+    assert np.abs(add_noise(CLEAN, ramp) - ramp).max() < expected * 1.5
 
 
 def test_what_the_right_camera_cannot_see_has_no_depth():
     depth, box = box_before_wall()
-    holes = np.isnan(spoil(CLEAN, depth))
+    holes = np.isnan(add_noise(CLEAN, depth))
     assert not holes[:150].any()
     assert not holes[330:].any()
     assert not holes[box].mean() > 0.01
@@ -51,7 +51,9 @@ def test_what_the_right_camera_cannot_see_has_no_depth():
 
 def test_edges_are_ragged_and_some_pixels_fly_between_foreground_and_background():
     depth, box = box_before_wall()
-    seen = spoil(replace(CLEAN, lost_at_edges=0.3, fat_at_edges=0.2, mixed_at_edges=0.1), depth)
+    seen = add_noise(
+        replace(CLEAN, lost_at_edges=0.3, fat_at_edges=0.2, mixed_at_edges=0.1), depth
+    )
     flying = (seen > 0.51) & (seen < 0.78)
     assert 50 < np.count_nonzero(flying) < 1500
     above = seen[150:170, 260:380]
@@ -65,9 +67,9 @@ def test_edges_are_ragged_and_some_pixels_fly_between_foreground_and_background(
 
 def test_speckles_are_as_frequent_as_they_say():
     flat = np.full(SHAPE, 0.7, np.float32)
-    lost = np.isnan(spoil(replace(CLEAN, speckles=0.02), flat)).mean()
+    lost = np.isnan(add_noise(replace(CLEAN, speckles=0.02), flat)).mean()
     assert lost == pytest.approx(0.02, rel=0.3)
-    assert not np.isnan(spoil(CLEAN, flat)).any()
+    assert not np.isnan(add_noise(CLEAN, flat)).any()
 
 
 def test_no_reading_stays_no_reading_and_nothing_is_infinite():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the camera sees is what the judge has at rest."""
+"""What the camera sees is what the evaluator has at rest."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_targets_rest_and_are_seen_well(at):
     assert at.targets
     for item in at.scene.objects:
         seen = np.count_nonzero(at.frame.labels == item.id) >= MIN_TARGET_PX
-        assert (item.id in at.targets) == (seen and item.id in at.judge.targets)
+        assert (item.id in at.targets) == (seen and item.id in at.evaluator.targets)
 
 
 def test_a_view_has_the_objects_mask_or_the_one_given(at):
@@ -59,14 +59,14 @@ def test_the_camera_sees_objects_where_they_came_to_rest(monkeypatch):
 def test_a_grasp_in_the_cameras_frame_ends_as_the_same_one_in_the_world(at):
     pose = np.eye(4)
     pose[:3, :3] = np.diag([1.0, -1.0, -1.0])
-    motion, item = at.judge.motions[at.targets[0]], at.scene.objects[at.targets[0] - 1]
+    motion, item = at.evaluator.motions[at.targets[0]], at.scene.objects[at.targets[0] - 1]
     pose[:3, 3] = (item.surface.mesh.vertices @ motion[:3, :3].T + motion[:3, 3]).mean(axis=0)
     back = np.eye(4)
     back[2, 3] = -0.1
     grasp = Grasp(
         pose=pose, pre_grasp=pose @ back, lift=pose, width_m=0.0, opening_m=0.08, score=0.5
     )
-    in_world = at.judge.try_grasp(grasp, at.targets[0])
+    in_world = at.evaluator.try_grasp(grasp, at.targets[0])
     in_camera = at.try_grasp(grasp.in_frame(inverse(at.frame.tf_world_camera)), at.targets[0])
     assert in_camera.cause == in_world.cause
     assert in_camera.lifted_m == pytest.approx(in_world.lifted_m, abs=1e-3)

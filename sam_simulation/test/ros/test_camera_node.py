@@ -16,7 +16,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from sam_interfaces.msg import ObjectMaskArray
-from sam_simulation.physics.evaluator import Judge
+from sam_simulation.physics.evaluator import GraspEvaluator
 from sam_simulation.ros.camera_node import CameraNode
 from sam_simulation.scene.tabletop import Tabletop
 
@@ -113,7 +113,7 @@ def test_things_may_be_shown_where_they_come_to_rest(ros, rest):
         camera.destroy_node()
     finally:
         rclpy.try_shutdown()
-    expected = Judge(Tabletop(26)).motions if rest == 'true' else {}
+    expected = GraspEvaluator(Tabletop(26)).motions if rest == 'true' else {}
     assert motions.keys() == expected.keys()
     assert all(np.array_equal(motions[i], expected[i]) for i in expected)
 

@@ -8,12 +8,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from sam_common.transforms import Floats
-from sam_grasping.core.geometric.ragged import Ints
+from sam_common.types import BoolArray, FloatArray, IntArray
 from sam_grasping.core.geometric.slices import Columns, Slices, ToolCloud
 from sam_grasping.core.gripper import Gripper
-
-Bools = npt.NDArray[np.bool_]
 
 SLICE_STEP_M = 0.008
 SLICES_PER_SIDE = 7
@@ -39,18 +36,18 @@ class Candidates:
         Where the middle of the fingers is along x, and their ends along z [m].
     low, high : arrays of float64, shape (C,)
         Along y, what is between the fingers, to one bin [m].
-    room : array of float64, shape (C,)
+    clearance : array of float64, shape (C,)
         Between that and the object's next part along y [m]; infinite: there is none.
 
     """
 
-    orientation: Ints
-    slice: Ints
-    x: Floats
-    tip: Floats
-    low: Floats
-    high: Floats
-    room: Floats
+    orientation: IntArray
+    slice: IntArray
+    x: FloatArray
+    tip: FloatArray
+    low: FloatArray
+    high: FloatArray
+    clearance: FloatArray
 
     def __len__(self) -> int:
         return len(self.x)
@@ -61,8 +58,8 @@ class Candidates:
 
 
 def find(
-    points: Floats, rotations: Floats, centre: Floats, gripper: Gripper
-) -> tuple[Candidates, Columns, Floats]:
+    points: FloatArray, rotations: FloatArray, centre: FloatArray, gripper: Gripper
+) -> tuple[Candidates, Columns, FloatArray]:
     """Find all parts of the object that fingers fit round.
 
     In each slice across the x axis of an orientation, and for each depth of the tips, the points
@@ -99,7 +96,7 @@ def find(
     row, low, high = _intervals(columns, tips[used], usable[used], gripper)
     row = used[row // tips.shape[1]] * tips.shape[1] + row % tips.shape[1]
     slice_, depth = row // tips.shape[1], row % tips.shape[1]
-    room = _room(row, low, high)
+    clearance = _clearance(row, low, high)
     # Besides each interval on its own, all of a slice together.
     several = np.bincount(row, minlength=tips.size) > 1
     whole = np.flatnonzero(several)
@@ -109,7 +106,7 @@ def find(
     depth = np.concatenate([depth, whole % tips.shape[1]])
     low = np.concatenate([low, low[first]])
     high = np.concatenate([high, high[last]])
-    room = np.concatenate([room, np.full(len(whole), np.inf)])
+    clearance = np.concatenate([clearance, np.full(len(whole), np.inf)])
     candidates = Candidates(
         slice_ // middles.shape[1],
         slice_,
@@ -117,15 +114,15 @@ def find(
         tips[slice_, depth],
         low,
         high,
-        room,
+        clearance,
     )
     return candidates, columns, middles
 
 
-def _middles(cloud: ToolCloud, centre: Floats, rotations: Floats) -> Floats:
+def _middles(cloud: ToolCloud, centre: FloatArray, rotations: FloatArray) -> FloatArray:
     """Return where to cut slices, shape (O, W): one through the centre, others beside it."""
     steps = SLICE_STEP_M * np.arange(-SLICES_PER_SIDE, SLICES_PER_SIDE + 1)
-    middles: Floats = (centre @ rotations)[:, :1] + steps
+    middles: FloatArray = (centre @ rotations)[:, :1] + steps
     low, high = cloud.x[:, :1], cloud.x[:, -1:]  # in order
     beside = (middles < low + 0.002) | (middles > high - 0.002)
     beside[:, SLICES_PER_SIDE] = False
@@ -133,8 +130,12 @@ def _middles(cloud: ToolCloud, centre: Floats, rotations: Floats) -> Floats:
 
 
 def _tips(
-    slices: Slices, under_palm: Slices, middles: Floats, rotations: Floats, gripper: Gripper
-) -> tuple[Floats, Bools]:
+    slices: Slices,
+    under_palm: Slices,
+    middles: FloatArray,
+    rotations: FloatArray,
+    gripper: Gripper,
+) -> tuple[FloatArray, BoolArray]:
     """Return tips' depths along z in each slice in order, and which to use, both (O * W, D)."""
     top, palm = slices.top(), under_palm.top()
     deepest = palm + gripper.finger_length_m - PALM_CLEARANCE_M
@@ -147,7 +148,7 @@ def _tips(
     return tips, usable
 
 
-def _table_limit(rotations: Floats, x: Floats, gripper: Gripper) -> Floats:
+def _table_limit(rotations: FloatArray, x: FloatArray, gripper: Gripper) -> FloatArray:
     """Return the greatest z of the tips (O, W) at which the fingers stay above the table [m]."""
     down = -rotations[:, 2, 2]
     limit = (
@@ -158,8 +159,8 @@ def _table_limit(rotations: Floats, x: Floats, gripper: Gripper) -> Floats:
 
 
 def _intervals(
-    columns: Columns, tips: Floats, usable: Bools, gripper: Gripper
-) -> tuple[Ints, Floats, Floats]:
+    columns: Columns, tips: FloatArray, usable: BoolArray, gripper: Gripper
+) -> tuple[IntArray, FloatArray, FloatArray]:
     """Return row of `tips`, low and high [m] of each filled interval along y, in order."""
     depths, row, bins = tips.shape[1], columns.row, columns.count
     z = columns.slices.z[columns.entry]
@@ -186,10 +187,10 @@ def _intervals(
     return row[first], origin + begin[first] * BIN_M, origin + end[last] * BIN_M
 
 
-def _room(row: Ints, low: Floats, high: Floats) -> Floats:
+def _clearance(row: IntArray, low: FloatArray, high: FloatArray) -> FloatArray:
     """Return how far each interval is from its nearest neighbour of the same row [m]."""
-    room = np.full(len(row), np.inf)
+    clearance = np.full(len(row), np.inf)
     gap = np.where(row[1:] == row[:-1], low[1:] - high[:-1], np.inf)
-    room[1:] = gap
-    room[:-1] = np.minimum(room[:-1], gap)
-    return room
+    clearance[1:] = gap
+    clearance[:-1] = np.minimum(clearance[:-1], gap)
+    return clearance

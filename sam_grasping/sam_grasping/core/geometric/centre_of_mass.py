@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from sam_common.transforms import Floats
+from sam_common.types import FloatArray
 
 CELL_M = 0.006
 
 
-def centre_of_mass(points: Floats) -> Floats:
+def centre_of_mass(points: FloatArray) -> FloatArray:
     """Return the centre of the columns between the lowest and the highest points [m].
 
     Parameters

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from sam_common.transforms import Floats
-from sam_grasping.core.geometric.ragged import Ints, smallest
+from sam_common.types import BoolArray, FloatArray, IntArray
+from sam_grasping.core.geometric.ragged import smallest
 from sam_grasping.core.geometric.slices import Slices, ToolCloud
 from sam_grasping.core.gripper import Gripper
 
@@ -33,18 +33,18 @@ class Jaws:
 
     """
 
-    orientation: Ints
-    slice: Ints
-    x: Floats
-    y: Floats
-    tip: Floats
-    width: Floats
+    orientation: IntArray
+    slice: IntArray
+    x: FloatArray
+    y: FloatArray
+    tip: FloatArray
+    width: FloatArray
 
     def at(self, rows: npt.NDArray[np.generic]) -> Jaws:
         """Return some of the rows, by a mask or by indices."""
         return Jaws(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def poses(self, rotations: Floats) -> Floats:
+    def poses(self, rotations: FloatArray) -> FloatArray:
         """Return them in the table frame, shape (C, 4, 4)."""
         poses = np.tile(np.eye(4), (len(self.x), 1, 1))
         poses[:, :3, :3] = rotations[self.orientation]
@@ -54,7 +54,7 @@ class Jaws:
 
 
 @dataclass(frozen=True, eq=False)
-class Room:
+class Clearance:
     """How far the fingers can open on each side beyond the closed width; below 0: not at all.
 
     Parameters
@@ -66,10 +66,10 @@ class Room:
 
     """
 
-    at_grasp: Floats
-    on_approach: Floats
-    palm_at_grasp: npt.NDArray[np.bool_]
-    palm_on_approach: npt.NDArray[np.bool_]
+    at_grasp: FloatArray
+    on_approach: FloatArray
+    palm_at_grasp: BoolArray
+    palm_on_approach: BoolArray
 
 
 class Scene:
@@ -91,9 +91,9 @@ class Scene:
 
     def __init__(
         self,
-        obstacles: Floats,
-        rotations: Floats,
-        middles_x: Floats,
+        obstacles: FloatArray,
+        rotations: FloatArray,
+        middles_x: FloatArray,
         gripper: Gripper,
         *,
         pre_grasp_m: float,
@@ -105,7 +105,7 @@ class Scene:
         self.beside = cloud.cut(middles_x, thickness_m=width + 2 * MARGIN_M)
         self.behind = cloud.cut(middles_x, thickness_m=palm + 2 * PALM_MARGIN_M)
 
-    def room(self, jaws: Jaws) -> Room:
+    def clearance(self, jaws: Jaws) -> Clearance:
         """Return how much room the scene leaves."""
         back = jaws.tip - self.gripper.finger_length_m
         entry, owner, off = _within(
@@ -120,16 +120,14 @@ class Scene:
         static = self.beside.z[entry] >= (back - MARGIN_M)[owner]
         rows = len(jaws.tip)
         palm_at, palm_on = self._palm(jaws, back)
-        return Room(
+        return Clearance(
             smallest(np.where(static, free, np.inf), owner, rows),
             smallest(free, owner, rows),
             palm_at,
             palm_on,
         )
 
-    def _palm(
-        self, jaws: Jaws, back: Floats
-    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    def _palm(self, jaws: Jaws, back: FloatArray) -> tuple[BoolArray, BoolArray]:
         """Return whether the palm is free at the grasp, and on its way (C,)."""
         _, palm_y, palm_z = self.gripper.palm_size_xyz_m
         doubtful = np.flatnonzero(self.behind.top()[jaws.slice] <= back + PALM_MARGIN_M)
@@ -146,8 +144,14 @@ class Scene:
 
 
 def _within(
-    slices: Slices, jaws: Jaws, rows: Ints, low: Floats, high: Floats, *, margin_m: float
-) -> tuple[Ints, Ints, Floats]:
+    slices: Slices,
+    jaws: Jaws,
+    rows: IntArray,
+    low: FloatArray,
+    high: FloatArray,
+    *,
+    margin_m: float,
+) -> tuple[IntArray, IntArray, FloatArray]:
     """Return a slice's entries between two depths, their row, and |y| from the jaws' middle."""
     entry, owner = slices.entries(jaws.slice[rows])
     z = slices.z[entry]
@@ -157,7 +161,9 @@ def _within(
     return entry, owner, np.abs(slices.y[entry] - jaws.y[rows][owner])
 
 
-def above_table(jaws: Jaws, rotations: Floats, opening: Floats, gripper: Gripper) -> Floats:
+def above_table(
+    jaws: Jaws, rotations: FloatArray, opening: FloatArray, gripper: Gripper
+) -> FloatArray:
     """Return how high the lowest corner of each gripper is above the table, shape (C,) [m]."""
     down = rotations[jaws.orientation][:, 2]
     origin = np.einsum('ci,ci->c', down, np.stack([jaws.x, jaws.y, jaws.tip], axis=1))
@@ -172,8 +178,8 @@ def above_table(jaws: Jaws, rotations: Floats, opening: Floats, gripper: Gripper
     return np.asarray(np.minimum(finger, palm))
 
 
-def hindrance(
-    pose: Floats, opening_m: float, points: Floats, gripper: Gripper, *, pre_grasp_m: float
+def find_collision(
+    pose: FloatArray, opening_m: float, points: FloatArray, gripper: Gripper, *, pre_grasp_m: float
 ) -> str:
     """Return why a gripper cannot go there, as one of CAUSES, or '' if it can.
 

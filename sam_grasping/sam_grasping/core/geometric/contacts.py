@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from sam_common.transforms import Floats
+from sam_common.types import AnyArray, FloatArray, IntArray
 from sam_grasping.core.geometric.candidates import Candidates
-from sam_grasping.core.geometric.ragged import Ints, Numbers, largest, smallest
+from sam_grasping.core.geometric.ragged import largest, smallest
 from sam_grasping.core.geometric.slices import Columns, Slices
 from sam_grasping.core.gripper import Gripper
 from sam_grasping.core.observe.observation import Surface
@@ -46,29 +46,29 @@ class Contacts:
 
     """
 
-    face: Floats
-    facing: Floats
-    support: Floats
-    unseen: Floats
-    middle_x: Floats
-    middle_z: Floats
-    low_z: Floats
-    high_z: Floats
-    length_x: Floats
-    normal_x: Floats
-    normal_z: Floats
+    face: FloatArray
+    facing: FloatArray
+    support: FloatArray
+    unseen: FloatArray
+    middle_x: FloatArray
+    middle_z: FloatArray
+    low_z: FloatArray
+    high_z: FloatArray
+    length_x: FloatArray
+    normal_x: FloatArray
+    normal_z: FloatArray
 
     def at(self, rows: npt.NDArray[np.generic]) -> Contacts:
         """Return some of the rows, by a mask or by indices."""
         return Contacts(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @property
-    def width(self) -> Floats:
+    def width(self) -> FloatArray:
         """What the jaws close to, shape (C,) [m]."""
         return self.face[:, 1] - self.face[:, 0]
 
     @property
-    def middle_y(self) -> Floats:
+    def middle_y(self) -> FloatArray:
         """Where the jaws close, shape (C,) [m]."""
         return np.asarray(self.face.mean(axis=1))
 
@@ -78,7 +78,7 @@ def touch(
     columns: Columns,
     surface: Surface,
     seen: int,
-    rotations: Floats,
+    rotations: FloatArray,
     gripper: Gripper,
 ) -> Contacts:
     """Close the fingers of each candidate onto the points between their pads.
@@ -127,8 +127,8 @@ def touch(
 
 
 def _patch(
-    owner: Ints, facing: Numbers, patch: Ints, unseen: Numbers, slices: Slices, rows: int
-) -> tuple[Floats, ...]:
+    owner: IntArray, facing: AnyArray, patch: IntArray, unseen: AnyArray, slices: Slices, rows: int
+) -> tuple[FloatArray, ...]:
     """Return the fields of Contacts after `face`, each (rows,), of one finger.
 
     `facing` (E, 3) are the normals of the patch's points, y against the pad.
@@ -136,7 +136,7 @@ def _patch(
     weight = np.maximum(facing[:, 1], 0.0) + np.float32(1e-6)
     x, z = slices.x[patch], slices.z[patch]
 
-    def total(values: Numbers) -> Floats:
+    def total(values: AnyArray) -> FloatArray:
         return np.bincount(owner, values, minlength=rows).astype(np.float64)
 
     support = np.maximum(total(weight), 1e-9)

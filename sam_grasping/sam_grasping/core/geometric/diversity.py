@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from sam_common.transforms import Floats
+from sam_common.types import BoolArray, FloatArray
 
 APART_M = 0.02
 APART_RAD = np.radians(24.0)
 
 
-def similar(poses: Floats, other: Floats) -> npt.NDArray[np.bool_]:
+def similar(poses: FloatArray, other: FloatArray) -> BoolArray:
     """Return which grippers (C, 4, 4) are nearly as the other (4, 4), bool (C,).
 
     A gripper that is turned by half a turn about its z axis is the same gripper.

@@ -6,10 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import ConvexHull, QhullError
 
-from sam_common.transforms import Floats
+from sam_common.types import BoolArray, FloatArray, IntArray
 from sam_grasping.core.geometric.collision import Jaws
 from sam_grasping.core.gripper import Gripper
 from sam_grasping.core.observe.observation import Observation
@@ -22,10 +21,8 @@ INSIDE_M = 0.004
 # Where to look for hindrances: so far behind the tips, in the middle of each finger [m].
 DEPTHS_M = (0.002, 0.01, 0.02)
 
-Bools = npt.NDArray[np.bool_]
 
-
-class Shadow:
+class OcclusionVolume:
     """A map of how far a camera sees in each direction, made of points.
 
     Parameters
@@ -37,7 +34,7 @@ class Shadow:
 
     """
 
-    def __init__(self, points: Floats, viewpoint: Floats) -> None:
+    def __init__(self, points: FloatArray, viewpoint: FloatArray) -> None:
         self._viewpoint = viewpoint
         direction, distance = self._polar(points)
         self._low = direction.min(axis=0) if len(points) else np.zeros(2, np.int64)
@@ -45,7 +42,7 @@ class Shadow:
         self._far = np.full(size, np.inf)
         np.minimum.at(self._far, tuple((direction - self._low).T), distance)
 
-    def covers(self, points: Floats) -> Bools:
+    def covers(self, points: FloatArray) -> BoolArray:
         """Return whether points (..., 3) are behind what is seen, bool (...)."""
         direction, distance = self._polar(points.reshape(-1, 3))
         cell = direction - self._low
@@ -55,14 +52,14 @@ class Shadow:
         result[known] = distance[known] > nearest + BEHIND_M
         return result.reshape(points.shape[:-1])
 
-    def _polar(self, points: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
+    def _polar(self, points: FloatArray) -> tuple[IntArray, FloatArray]:
         ray = points - self._viewpoint
         flat = np.hypot(ray[:, 0], ray[:, 1])
         angles = np.stack([np.arctan2(ray[:, 1], ray[:, 0]), np.arctan2(ray[:, 2], flat)], axis=1)
         return np.floor(angles / CELL_RAD).astype(np.int64), np.linalg.norm(ray, axis=1)
 
 
-def above_footprint(points: Floats, footprint_xy: Floats) -> Bools:
+def above_footprint(points: FloatArray, footprint_xy: FloatArray) -> BoolArray:
     """Return which points (..., 3) are over the convex hull of a footprint (N, 2), bool (...)."""
     try:
         sides = ConvexHull(footprint_xy).equations
@@ -73,7 +70,7 @@ def above_footprint(points: Floats, footprint_xy: Floats) -> Bools:
 
 
 @dataclass(frozen=True, eq=False)
-class Blindness:
+class OcclusionFractions:
     """Shares of the fingers' ends that the camera could not see [0-1], each shape (C,).
 
     Parameters
@@ -87,14 +84,18 @@ class Blindness:
 
     """
 
-    hidden: Floats
-    behind: Floats
-    inside: Floats
+    hidden: FloatArray
+    behind: FloatArray
+    inside: FloatArray
 
 
-def finger_blindness(
-    observation: Observation, jaws: Jaws, rotations: Floats, opening: Floats, gripper: Gripper
-) -> Blindness:
+def finger_occlusion(
+    observation: Observation,
+    jaws: Jaws,
+    rotations: FloatArray,
+    opening: FloatArray,
+    gripper: Gripper,
+) -> OcclusionFractions:
     """Return how far grippers go blindly.
 
     Parameters
@@ -110,15 +111,17 @@ def finger_blindness(
     """
     points = _finger_points(jaws, rotations, opening, gripper)
     viewpoint = observation.viewpoint
-    behind = Shadow(observation.seen.points, viewpoint).covers(points)
-    hidden = Shadow(observation.obstacles, viewpoint).covers(points)
+    behind = OcclusionVolume(observation.seen.points, viewpoint).covers(points)
+    hidden = OcclusionVolume(observation.obstacles, viewpoint).covers(points)
     surface = np.concatenate([observation.seen.points, observation.unseen.points])
     inside = (hidden | behind) & (points[..., 2] < surface[:, 2].max())
     inside[inside] = above_footprint(points[inside], surface[:, :2])
-    return Blindness(hidden.mean(axis=1), behind.mean(axis=1), inside.mean(axis=1))
+    return OcclusionFractions(hidden.mean(axis=1), behind.mean(axis=1), inside.mean(axis=1))
 
 
-def _finger_points(jaws: Jaws, rotations: Floats, opening: Floats, gripper: Gripper) -> Floats:
+def _finger_points(
+    jaws: Jaws, rotations: FloatArray, opening: FloatArray, gripper: Gripper
+) -> FloatArray:
     """Return points in the fingers of each open gripper, in the table frame (C, P, 3) [m]."""
     out = jaws.width / 2 + opening + gripper.finger_thickness_m / 2
     side = np.repeat([-1.0, 1.0], len(DEPTHS_M))

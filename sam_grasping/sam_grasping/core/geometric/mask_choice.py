@@ -12,16 +12,15 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.errors import SamError
 from sam_common.scored_mask import ScoredMask
-from sam_common.transforms import Floats
+from sam_common.types import BoolArray, FloatArray, UInt8Array
 from sam_grasping.core.errors import TargetError
 from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.limits import Limits
 from sam_grasping.core.observe.crop import Crop, crop
-from sam_grasping.core.observe.depth_edges import Mask, smoothness
+from sam_grasping.core.observe.depth_edges import smoothness
 from sam_grasping.core.observe.observe import table_of
 from sam_grasping.core.plan import Plan
 from sam_grasping.core.planner import Planner
@@ -100,7 +99,7 @@ def _best_score(grasps: Sequence[Grasp]) -> float:
     return max((each.score for each in grasps), default=0.0)
 
 
-def likelihoods(view: View, masks: Sequence[ScoredMask]) -> Floats:
+def likelihoods(view: View, masks: Sequence[ScoredMask]) -> FloatArray:
     """Return for each mask how likely it is one whole object, shape (N,) [0-1].
 
     Where depth says nothing, without depth or a table, the first is likely and no other.
@@ -120,7 +119,7 @@ def likelihoods(view: View, masks: Sequence[ScoredMask]) -> Floats:
     """
     views = [View(depth_m=view.depth_m, mask=each.mask, camera=view.camera) for each in masks]
     together = np.logical_or.reduce([each.mask for each in views])
-    only_first: Floats = np.eye(len(masks))[0]
+    only_first: FloatArray = np.eye(len(masks))[0]
     if len(masks) == 1 or not together.any():
         return only_first
     near = crop(View(depth_m=view.depth_m, mask=together, camera=view.camera), reach_m=0.1)
@@ -147,7 +146,7 @@ def likelihoods(view: View, masks: Sequence[ScoredMask]) -> Floats:
     return np.asarray(1 / (1 + np.exp(-log_odds)))
 
 
-def _border_share(near: Crop, mask: Mask, at_table: Mask) -> float:
+def _border_share(near: Crop, mask: BoolArray, at_table: BoolArray) -> float:
     """Return the share [0-1] of a mask's border where its surface ends."""
     pixels = mask.astype(np.uint8)
     inside = (cv2.erode(pixels, _square(INSIDE_PX)) > 0) & np.isfinite(near.depth_m)
@@ -165,5 +164,5 @@ def _border_share(near: Crop, mask: Mask, at_table: Mask) -> float:
     return float(ends.mean()) if ends.size else 0.0
 
 
-def _square(radius_px: int) -> npt.NDArray[np.uint8]:
+def _square(radius_px: int) -> UInt8Array:
     return np.ones((2 * radius_px + 1, 2 * radius_px + 1), np.uint8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sam_common.transforms import Floats
+from sam_common.types import FloatArray
 from sam_grasping.core.geometric.oriented_box import standing_box
 
 YAW_STEP_RAD = np.radians(20.0)
@@ -22,7 +22,9 @@ PEAK_RAD = np.radians(10.0)
 FACE_SHARE = 0.12  # of all upright points that a face holds at least
 
 
-def rotations(points: Floats, normals: Floats, *, cone_rad: float) -> tuple[Floats, int]:
+def find_rotations(
+    points: FloatArray, normals: FloatArray, *, cone_rad: float
+) -> tuple[FloatArray, int]:
     """Return orientations of the tool in the table frame.
 
     Parameters
@@ -50,7 +52,7 @@ def rotations(points: Floats, normals: Floats, *, cone_rad: float) -> tuple[Floa
     return turned.reshape(-1, 3, 3), outside
 
 
-def _yaws(points: Floats, normals: Floats) -> Floats:
+def _yaws(points: FloatArray, normals: FloatArray) -> FloatArray:
     """Return directions of the jaw axis in the plane of the table, modulo pi [rad]."""
     first = standing_box(points).yaw_rad
     faces = _face_yaws(normals)
@@ -65,7 +67,7 @@ def _yaws(points: Floats, normals: Floats) -> Floats:
     return np.array(chosen)
 
 
-def _face_yaws(normals: Floats) -> Floats:
+def _face_yaws(normals: FloatArray) -> FloatArray:
     """Return up to two directions that many upright normals share, modulo pi / 2 [rad]."""
     upright = normals[np.abs(normals[:, 2]) < UPRIGHT]
     if len(upright) == 0:
@@ -88,7 +90,7 @@ def _face_yaws(normals: Floats) -> Floats:
     return np.array(found)
 
 
-def _down(yaws: Floats) -> Floats:
+def _down(yaws: FloatArray) -> FloatArray:
     """Return rotations (n, 3, 3) of a tool that points straight down, its jaws along the yaws."""
     cos, sin = np.cos(yaws), np.sin(yaws)
     zero, one = np.zeros_like(cos), np.ones_like(cos)
@@ -97,17 +99,17 @@ def _down(yaws: Floats) -> Floats:
     return np.stack([np.cross(y, z), y, z], axis=-1)
 
 
-def _about_y(angles: Floats) -> Floats:
+def _about_y(angles: FloatArray) -> FloatArray:
     cos, sin, zero, one = *_cos_sin(angles), np.zeros_like(angles), np.ones_like(angles)
     turn = [cos, zero, sin, zero, one, zero, -sin, zero, cos]
     return np.asarray(np.stack(turn, axis=-1).reshape(-1, 3, 3))
 
 
-def _about_x(angles: Floats) -> Floats:
+def _about_x(angles: FloatArray) -> FloatArray:
     cos, sin, zero, one = *_cos_sin(angles), np.zeros_like(angles), np.ones_like(angles)
     turn = [one, zero, zero, zero, cos, -sin, zero, sin, cos]
     return np.asarray(np.stack(turn, axis=-1).reshape(-1, 3, 3))
 
 
-def _cos_sin(angles: Floats) -> tuple[Floats, Floats]:
+def _cos_sin(angles: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.cos(angles), np.sin(angles)

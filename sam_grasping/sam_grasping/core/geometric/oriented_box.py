@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from sam_common.transforms import Floats
+from sam_common.types import FloatArray
 from sam_grasping.core.errors import TargetError
 
 
@@ -26,8 +26,8 @@ class OrientedBox:
 
     """
 
-    pose: Floats
-    size_xyz_m: Floats
+    pose: FloatArray
+    size_xyz_m: FloatArray
 
     @property
     def yaw_rad(self) -> float:
@@ -36,7 +36,7 @@ class OrientedBox:
         return float((yaw + np.pi / 2) % np.pi - np.pi / 2)
 
 
-def standing_box(points: Floats) -> OrientedBox:
+def standing_box(points: FloatArray) -> OrientedBox:
     """Return the box with the smallest base round points (N, 3) of a frame whose z is up [m].
 
     Its base is their smallest rectangle seen from above (Freeman and Shapira, 1975).
@@ -59,7 +59,7 @@ def standing_box(points: Floats) -> OrientedBox:
     return OrientedBox(pose=pose, size_xyz_m=np.array([*sides, high - low]))
 
 
-def principal_axes(points: Floats) -> tuple[Floats, Floats, Floats]:
+def principal_axes(points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the centroid of points and the axes along which they spread.
 
     Parameters
@@ -91,6 +91,6 @@ def principal_axes(points: Floats) -> tuple[Floats, Floats, Floats]:
     return centroid, axes, np.sqrt(np.maximum(values[::-1], 0))
 
 
-def _check(points: Floats) -> None:
+def _check(points: FloatArray) -> None:
     if not len(points):
         raise TargetError('there is no point to measure; give at least one')

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 
 from sam_common.transforms import apply
-from sam_grasping.core.geometric.collision import hindrance
+from sam_grasping.core.geometric.collision import find_collision
 from sam_grasping.core.geometric.diversity import similar
 from sam_grasping.core.geometric.proposals import Proposals, propose
 from sam_grasping.core.grasp import Grasp
@@ -80,7 +80,7 @@ class GeometricPlanner(Planner):
             best, left = left[0], left[1:]
             row = order[best]
             # The proposals were checked against some of the obstacles, these few against all.
-            cause = hindrance(
+            cause = find_collision(
                 proposals.poses[row],
                 float(proposals.opening[row]),
                 observation.obstacles,

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sam_common.transforms import Floats
+from sam_common.types import BoolArray, FloatArray
 from sam_grasping.core.geometric.candidates import BIN_M, FINGER_CLEARANCE_M, Candidates, find
 from sam_grasping.core.geometric.centre_of_mass import centre_of_mass
 from sam_grasping.core.geometric.collision import Jaws, Scene, above_table
 from sam_grasping.core.geometric.contacts import Contacts, touch
-from sam_grasping.core.geometric.hidden_space import finger_blindness
-from sam_grasping.core.geometric.orientations import rotations
+from sam_grasping.core.geometric.hidden_space import finger_occlusion
+from sam_grasping.core.geometric.orientations import find_rotations
 from sam_grasping.core.geometric.score import describe, probability
-from sam_grasping.core.geometric.tally import Tally
 from sam_grasping.core.gripper import Gripper
 from sam_grasping.core.observe.observation import Observation, Surface
 from sam_grasping.core.observe.thinning import thinned, thinned_obstacles
@@ -31,6 +30,34 @@ LEAST_FACING = 0.7
 LEAST_HEIGHT_M = 0.001
 FAR_M = 0.09
 LEAST_SCORE = 0.05
+
+
+class RejectionCounter:
+    """Which of some candidates are left, and why the others are not.
+
+    Parameters
+    ----------
+    count : int
+        How many there are at first.
+    rejections : Counter
+        Is counted into.
+
+    Attributes
+    ----------
+    left : array of bool, shape (count,)
+
+    """
+
+    def __init__(self, count: int, rejections: Counter[str]) -> None:
+        self.left: BoolArray = np.ones(count, bool)
+        self._rejections = rejections
+
+    def reject(self, cause: str, bad: BoolArray) -> None:
+        """Reject those that are left and bad; each counts for the first cause only."""
+        bad = bad & self.left
+        if bad.any():
+            self._rejections[cause] += int(np.count_nonzero(bad))
+            self.left &= ~bad
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +78,11 @@ class Proposals:
 
     """
 
-    poses: Floats
-    width: Floats
-    opening: Floats
-    features: Floats
-    score: Floats
+    poses: FloatArray
+    width: FloatArray
+    opening: FloatArray
+    features: FloatArray
+    score: FloatArray
     rejections: Counter[str]
 
 
@@ -75,11 +102,13 @@ def propose(observation: Observation, gripper: Gripper, options: PlannerOptions)
         np.concatenate([seen.normals, unseen.normals]),
     )
     centre = centre_of_mass(np.concatenate([observation.seen.points, observation.unseen.points]))
-    turns, outside = rotations(surface.points, surface.normals, cone_rad=options.approach_cone_rad)
+    rotations, outside = find_rotations(
+        surface.points, surface.normals, cone_rad=options.approach_cone_rad
+    )
     rejections = Counter({'outside_approach_cone': outside})
-    candidates, columns, middles = find(surface.points, turns, centre, gripper)
-    candidates = _roughly_fit(candidates, centre @ turns, gripper, rejections)
-    contacts = touch(candidates, columns, surface, len(seen.points), turns, gripper)
+    candidates, columns, middles = find(surface.points, rotations, centre, gripper)
+    candidates = _roughly_fit(candidates, centre @ rotations, gripper, rejections)
+    contacts = touch(candidates, columns, surface, len(seen.points), rotations, gripper)
     candidates, contacts = _held(candidates, contacts, gripper, rejections)
     jaws = Jaws(
         candidates.orientation,
@@ -91,42 +120,45 @@ def propose(observation: Observation, gripper: Gripper, options: PlannerOptions)
     )
     scene = Scene(
         thinned_obstacles(observation.obstacles, surface.points, OBSTACLES),
-        turns,
+        rotations,
         middles,
         gripper,
         pre_grasp_m=options.pre_grasp_m,
     )
-    room = scene.room(jaws)
-    own_room = candidates.room - gripper.finger_thickness_m - FINGER_CLEARANCE_M
-    free = np.minimum(own_room, room.on_approach)
+    clearance = scene.clearance(jaws)
+    own_clearance = candidates.clearance - gripper.finger_thickness_m - FINGER_CLEARANCE_M
+    free = np.minimum(own_clearance, clearance.on_approach)
     opening = np.minimum(np.minimum(OPEN_M, (gripper.max_width_m - jaws.width) / 2), free)
-    tally = Tally(len(candidates), rejections)
-    tally.reject(
+    counter = RejectionCounter(len(candidates), rejections)
+    counter.reject(
         'collision_with_table',
-        above_table(jaws, turns, jaws.width + 2 * opening, gripper) < LEAST_HEIGHT_M,
+        above_table(jaws, rotations, jaws.width + 2 * opening, gripper) < LEAST_HEIGHT_M,
     )
-    tally.reject('collision_with_scene', ~(room.at_grasp >= LEAST_OPEN_M) | ~room.palm_at_grasp)
-    tally.reject(
-        'collision_on_approach', ~(room.on_approach >= LEAST_OPEN_M) | ~room.palm_on_approach
+    counter.reject(
+        'collision_with_scene', ~(clearance.at_grasp >= LEAST_OPEN_M) | ~clearance.palm_at_grasp
     )
-    rows = np.flatnonzero(tally.left)
+    counter.reject(
+        'collision_on_approach',
+        ~(clearance.on_approach >= LEAST_OPEN_M) | ~clearance.palm_on_approach,
+    )
+    rows = np.flatnonzero(counter.left)
     jaws, contacts, opening, free = jaws.at(rows), contacts.at(rows), opening[rows], free[rows]
-    blind = finger_blindness(observation, jaws, turns, opening, gripper)
+    occlusion = finger_occlusion(observation, jaws, rotations, opening, gripper)
     features = describe(
         contacts,
-        blind,
-        centre=(centre @ turns)[jaws.orientation],
-        gravity=-turns[jaws.orientation][:, 2],
+        occlusion,
+        centre=(centre @ rotations)[jaws.orientation],
+        gravity=-rotations[jaws.orientation][:, 2],
         tip=jaws.tip,
-        room=np.minimum(free, 1.0),
+        clearance=np.minimum(free, 1.0),
         gripper=gripper,
     ).matrix()
     score = probability(features)
-    tally = Tally(len(score), rejections)
-    tally.reject('low_score', score < LEAST_SCORE)
-    rows = np.flatnonzero(tally.left)
+    counter = RejectionCounter(len(score), rejections)
+    counter.reject('low_score', score < LEAST_SCORE)
+    rows = np.flatnonzero(counter.left)
     return Proposals(
-        jaws.poses(turns)[rows],
+        jaws.poses(rotations)[rows],
         jaws.width[rows],
         (jaws.width + 2 * opening)[rows],
         features[rows],
@@ -136,18 +168,18 @@ def propose(observation: Observation, gripper: Gripper, options: PlannerOptions)
 
 
 def _roughly_fit(
-    candidates: Candidates, centres: Floats, gripper: Gripper, rejections: Counter[str]
+    candidates: Candidates, centres: FloatArray, gripper: Gripper, rejections: Counter[str]
 ) -> Candidates:
     """Return the candidates that a first look does not rule out."""
-    tally = Tally(len(candidates), rejections)
+    counter = RejectionCounter(len(candidates), rejections)
     width = candidates.high - candidates.low - 2 * BIN_M
-    tally.reject('too_wide', width > gripper.max_width_m)
-    room = candidates.room - gripper.finger_thickness_m - FINGER_CLEARANCE_M
-    tally.reject('collision_with_object', room < LEAST_OPEN_M)
+    counter.reject('too_wide', width > gripper.max_width_m)
+    clearance = candidates.clearance - gripper.finger_thickness_m - FINGER_CLEARANCE_M
+    counter.reject('collision_with_object', clearance < LEAST_OPEN_M)
     off = centres[candidates.orientation]
     beside = np.hypot(off[:, 0] - candidates.x, off[:, 1] - (candidates.low + candidates.high) / 2)
-    tally.reject('far_from_centre_of_mass', beside > FAR_M)
-    return candidates.at(tally.left)
+    counter.reject('far_from_centre_of_mass', beside > FAR_M)
+    return candidates.at(counter.left)
 
 
 def _held(
@@ -157,9 +189,9 @@ def _held(
     rejections: Counter[str],
 ) -> tuple[Candidates, Contacts]:
     """Return the candidates whose contacts could hold."""
-    tally = Tally(len(candidates), rejections)
+    counter = RejectionCounter(len(candidates), rejections)
     with np.errstate(invalid='ignore'):
-        tally.reject('no_opposite_face', ~(contacts.width > LEAST_WIDTH_M))
-        tally.reject('too_wide', contacts.width + 2 * LEAST_OPEN_M > gripper.max_width_m)
-        tally.reject('contact_slope', ~(contacts.facing.min(axis=1) >= LEAST_FACING))
-    return candidates.at(tally.left), contacts.at(tally.left)
+        counter.reject('no_opposite_face', ~(contacts.width > LEAST_WIDTH_M))
+        counter.reject('too_wide', contacts.width + 2 * LEAST_OPEN_M > gripper.max_width_m)
+        counter.reject('contact_slope', ~(contacts.facing.min(axis=1) >= LEAST_FACING))
+    return candidates.at(counter.left), contacts.at(counter.left)

@@ -3,16 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Numbers = npt.NDArray[Any]
+from sam_common.types import AnyArray, IntArray
 
 
-def expand(starts: Ints, stops: Ints) -> tuple[Ints, Ints]:
+def expand(starts: IntArray, stops: IntArray) -> tuple[IntArray, IntArray]:
     """Return all numbers of the half-open ranges in turn, and which range each is of."""
     counts = stops - starts
     owner = np.repeat(np.arange(len(starts)), counts)
@@ -20,17 +16,19 @@ def expand(starts: Ints, stops: Ints) -> tuple[Ints, Ints]:
     return np.arange(len(owner)) - (before - starts)[owner], owner
 
 
-def smallest(values: Numbers, owner: Ints, rows: int) -> Numbers:
+def smallest(values: AnyArray, owner: IntArray, rows: int) -> AnyArray:
     """Return each row's least value; infinity for a row without any. `owner` is sorted."""
     return _reduced(np.minimum, values, owner, rows, np.inf)
 
 
-def largest(values: Numbers, owner: Ints, rows: int) -> Numbers:
+def largest(values: AnyArray, owner: IntArray, rows: int) -> AnyArray:
     """Return each row's greatest value; minus infinity for a row without any."""
     return _reduced(np.maximum, values, owner, rows, -np.inf)
 
 
-def _reduced(function: np.ufunc, values: Numbers, owner: Ints, rows: int, empty: float) -> Numbers:
+def _reduced(
+    function: np.ufunc, values: AnyArray, owner: IntArray, rows: int, empty: float
+) -> AnyArray:
     result = np.full(rows, empty, values.dtype)
     if len(values):
         first = np.flatnonzero(np.diff(owner, prepend=-1))

@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-import numpy.typing as npt
 
-from sam_common.transforms import Floats
+from sam_common.types import FloatArray, IntArray
 from sam_grasping.core.geometric.contacts import Contacts
-from sam_grasping.core.geometric.hidden_space import Blindness
+from sam_grasping.core.geometric.hidden_space import OcclusionFractions
 from sam_grasping.core.geometric.score_constants import BIAS, WEIGHTS
 from sam_grasping.core.gripper import Gripper
 
@@ -60,7 +59,7 @@ class Features:
         How far the fingers reach beyond the contacts' upper end, little; by two measures.
     unseen
         Share of the contacts that was completed.
-    blind
+    occlusion
         Share of the contact that was seen less.
     blind_inner
         Share that was completed of the contact on the side of the centre of mass.
@@ -69,7 +68,7 @@ class Features:
     tilt
         Of the jaw axis against the table; of a rim, how far it is from following a bowl's wall.
     tight
-        Room to open beside the object, little.
+        Clearance to open beside the object, little.
     wide
         Width, near what the gripper opens.
     thick
@@ -85,36 +84,36 @@ class Features:
 
     """
 
-    slope: Floats
-    slopes: Floats
-    steep: Floats
-    squeeze: Floats
-    offset: Floats
-    swing: Floats
-    tip_over: Floats
-    far: Floats
-    uneven: Floats
-    top_heavy: Floats
-    small: Floats
-    short: Floats
-    low: Floats
-    narrow: Floats
-    shallow: Floats
-    reach: Floats
-    unseen: Floats
-    blind: Floats
-    blind_inner: Floats
-    lean: Floats
-    tilt: Floats
-    tight: Floats
-    wide: Floats
-    thick: Floats
-    thin: Floats
-    hidden: Floats
-    behind: Floats
-    inside: Floats
+    slope: FloatArray
+    slopes: FloatArray
+    steep: FloatArray
+    squeeze: FloatArray
+    offset: FloatArray
+    swing: FloatArray
+    tip_over: FloatArray
+    far: FloatArray
+    uneven: FloatArray
+    top_heavy: FloatArray
+    small: FloatArray
+    short: FloatArray
+    low: FloatArray
+    narrow: FloatArray
+    shallow: FloatArray
+    reach: FloatArray
+    unseen: FloatArray
+    occlusion: FloatArray
+    blind_inner: FloatArray
+    lean: FloatArray
+    tilt: FloatArray
+    tight: FloatArray
+    wide: FloatArray
+    thick: FloatArray
+    thin: FloatArray
+    hidden: FloatArray
+    behind: FloatArray
+    inside: FloatArray
 
-    def matrix(self) -> Floats:
+    def matrix(self) -> FloatArray:
         """Return all features, shape (C, F), in the order of `names`."""
         return np.stack([getattr(self, name) for name in names()], axis=1)
 
@@ -126,12 +125,12 @@ def names() -> tuple[str, ...]:
 
 def describe(
     contacts: Contacts,
-    blind: Blindness,
+    occlusion: OcclusionFractions,
     *,
-    centre: Floats,
-    gravity: Floats,
-    tip: Floats,
-    room: Floats,
+    centre: FloatArray,
+    gravity: FloatArray,
+    tip: FloatArray,
+    clearance: FloatArray,
     gripper: Gripper,
 ) -> Features:
     """Return the features of grasps.
@@ -139,14 +138,14 @@ def describe(
     Parameters
     ----------
     contacts : Contacts
-    blind : Blindness
+    occlusion : OcclusionFractions
     centre : array of float64, shape (C, 3)
         Centre of mass in the axes of the tool [m].
     gravity : array of float64, shape (C, 3)
         Unit vector downwards in the axes of the tool.
     tip : array of float64, shape (C,)
         Of the fingers along z [m].
-    room : array of float64, shape (C,)
+    clearance : array of float64, shape (C,)
         That the fingers open beyond the width on each side [m].
     gripper : Gripper
 
@@ -184,26 +183,26 @@ def describe(
         shallow=np.maximum(0.0, 1.0 - (tip - low) / 0.02),
         reach=np.maximum(0.0, 1.0 - (tip - low) / 0.05),
         unseen=contacts.unseen.mean(axis=1),
-        blind=contacts.unseen.max(axis=1),
+        occlusion=contacts.unseen.max(axis=1),
         blind_inner=inner,
         lean=np.arctan2(np.abs(gravity[:, 0]), np.abs(gravity[:, 2])),
         tilt=np.where(rim, 1.0 + np.sign(lever[:, 1]) * tilt, np.abs(tilt)),
-        tight=np.maximum(0.0, 1.0 - room / 0.008),
+        tight=np.maximum(0.0, 1.0 - clearance / 0.008),
         wide=np.maximum(0.0, (width - 0.06) / 0.02),
         thick=np.minimum(width / 0.02, 2.0),
         thin=np.maximum(0.0, 1.0 - width / 0.015),
-        hidden=blind.hidden,
-        behind=blind.behind,
-        inside=blind.inside,
+        hidden=occlusion.hidden,
+        behind=occlusion.behind,
+        inside=occlusion.inside,
     )
 
 
-def kind(features: Floats) -> npt.NDArray[np.int64]:
+def kind(features: FloatArray) -> IntArray:
     """Return of which kind grasps (C, F) are, shape (C,): 0 of a body, 1 of a rim."""
     return np.asarray(features[:, names().index('uneven')] >= 1.0, np.int64)
 
 
-def probability(features: Floats) -> Floats:
+def probability(features: FloatArray) -> FloatArray:
     """Return the probability (C,) that grasps hold, from their features (C, F)."""
     which = kind(features)
     log_odds = np.asarray(BIAS)[which] + (features * np.asarray(WEIGHTS)[which]).sum(axis=1)

@@ -26,7 +26,7 @@ WEIGHTS = (
         -0.273,  # shallow
         0.000,  # reach
         -1.707,  # unseen
-        0.000,  # blind
+        0.000,  # occlusion
         -0.450,  # blind_inner
         -0.222,  # lean
         -0.355,  # tilt
@@ -56,7 +56,7 @@ WEIGHTS = (
         -0.856,  # shallow
         -0.223,  # reach
         -1.161,  # unseen
-        -0.017,  # blind
+        -0.017,  # occlusion
         -1.477,  # blind_inner
         -0.151,  # lean
         -0.324,  # tilt

@@ -6,13 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import coo_array
 
-from sam_common.transforms import Floats
-from sam_grasping.core.geometric.ragged import Ints, expand
-
-Singles = npt.NDArray[np.float32]
+from sam_common.types import Float32Array, FloatArray, IntArray
+from sam_grasping.core.geometric.ragged import expand
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,18 +28,18 @@ class Slices:
 
     """
 
-    x: Singles
-    y: Singles
-    z: Singles
-    point: Ints
-    start: Ints
-    stop: Ints
+    x: Float32Array
+    y: Float32Array
+    z: Float32Array
+    point: IntArray
+    start: IntArray
+    stop: IntArray
 
-    def entries(self, slices: Ints) -> tuple[Ints, Ints]:
+    def entries(self, slices: IntArray) -> tuple[IntArray, IntArray]:
         """Return where the points of each of some slices are, and which of those each is of."""
         return expand(self.start[slices], self.stop[slices])
 
-    def top(self) -> Floats:
+    def top(self) -> FloatArray:
         """Return each slice's least z, where the palm comes from [m]; infinite: it is empty."""
         filled = self.stop > self.start
         top = np.full(len(self.start), np.inf)
@@ -70,15 +67,15 @@ class ToolCloud:
 
     """
 
-    def __init__(self, points: Floats, rotations: Floats) -> None:
+    def __init__(self, points: FloatArray, rotations: FloatArray) -> None:
         turned = rotations.astype(np.float32).transpose(0, 2, 1) @ points.astype(np.float32).T
-        local: Singles = turned.transpose(1, 0, 2)
+        local: Float32Array = turned.transpose(1, 0, 2)
         order = np.argsort(local[0], axis=1)
         flat = (order + np.arange(len(rotations))[:, None] * len(points)).ravel()
         self._order = order.ravel()
         self.x, self.y, self.z = (axis.ravel()[flat].reshape(axis.shape) for axis in local)
 
-    def cut(self, middles_x: Floats, *, thickness_m: float) -> Slices:
+    def cut(self, middles_x: FloatArray, *, thickness_m: float) -> Slices:
         """Cut the cloud across the x axis of each orientation.
 
         Parameters
@@ -127,7 +124,7 @@ class Columns:
 
     """
 
-    def __init__(self, slices: Slices, used: Ints, *, width_m: float) -> None:
+    def __init__(self, slices: Slices, used: IntArray, *, width_m: float) -> None:
         entry, row = slices.entries(used)
         y = slices.y[entry] if len(entry) else np.zeros(1, np.float32)
         self.slices = slices
@@ -143,14 +140,16 @@ class Columns:
         table = coo_array(
             (np.ones(len(key), np.int8), (key, np.arange(len(key)))), shape=(cells, len(key))
         ).tocsr()
-        self.entry: Ints = entry[table.indices]
-        self._start: Ints = table.indptr.astype(np.int64)
+        self.entry: IntArray = entry[table.indices]
+        self._start: IntArray = table.indptr.astype(np.int64)
         cell = np.repeat(np.arange(cells), np.diff(self._start))
         self.row, self.column = np.divmod(cell, self.count)
         self._place = np.zeros(len(slices.start), np.int64)
         self._place[used] = np.arange(len(used))
 
-    def between(self, slices: Ints, first: Ints, stop: Ints) -> tuple[Ints, Ints]:
+    def between(
+        self, slices: IntArray, first: IntArray, stop: IntArray
+    ) -> tuple[IntArray, IntArray]:
         """Return the entries in some columns of each of some slices, and which of those."""
         begin = self._place[slices] * self.count
         where, owner = expand(
@@ -159,6 +158,6 @@ class Columns:
         )
         return self.entry[where], owner
 
-    def at(self, y: Floats) -> Ints:
+    def at(self, y: FloatArray) -> IntArray:
         """Return the columns that begin at these places."""
         return np.asarray(np.rint((y - self.origin_y) / self.width_m), np.int64)

@@ -11,10 +11,9 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from sam_common.transforms import Floats
+from sam_common.types import BoolArray, Float32Array, FloatArray
 from sam_grasping.core.observe.observation import Surface
 from sam_grasping.core.observe.voxels import VOXEL_M, voxel_means
 
@@ -27,7 +26,7 @@ NEIGHBOURS, SMOOTH_M = 16, 0.0075
 
 
 def complete(
-    points: Floats, seen: Surface, hidden: Callable[[Floats], npt.NDArray[np.bool_]]
+    points: FloatArray, seen: Surface, hidden: Callable[[FloatArray], BoolArray]
 ) -> Surface:
     """Return the unseen sides of an object in the table frame.
 
@@ -64,7 +63,7 @@ def complete(
     return _unlike(wall[use], np.column_stack([normal[use], np.zeros(use.sum())]), seen)
 
 
-def _slices(points: Floats, corner: Floats) -> npt.NDArray[np.float32]:
+def _slices(points: FloatArray, corner: FloatArray) -> Float32Array:
     """Return whether each cell (level, y, x) is filled, as 0 or 1."""
     column, row = (np.floor(points[:, :2] / VOXEL_M) - corner).astype(np.int64).T
     top = np.zeros((row.max() + 1 + MARGIN, column.max() + 1 + MARGIN), np.float32)
@@ -72,11 +71,11 @@ def _slices(points: Floats, corner: Floats) -> npt.NDArray[np.float32]:
     # Pixels may lie further apart than cells where a face is seen at a slant.
     top = np.asarray(cv2.morphologyEx(top, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)), np.float32)
     levels = (np.arange(max(1, int(top.max() / VOXEL_M))) + 0.5) * VOXEL_M
-    filled: npt.NDArray[np.float32] = (top >= levels[:, None, None]).astype(np.float32)
+    filled: Float32Array = (top >= levels[:, None, None]).astype(np.float32)
     return filled
 
 
-def _unlike(walls: Floats, normals: Floats, seen: Surface) -> Surface:
+def _unlike(walls: FloatArray, normals: FloatArray, seen: Surface) -> Surface:
     """Return the walls, thinned, that are not seen anyway."""
     if not len(walls):
         return Surface(np.zeros((0, 3)), np.zeros((0, 3)))
@@ -97,7 +96,7 @@ def _unlike(walls: Floats, normals: Floats, seen: Surface) -> Surface:
     return Surface(points[new], normals[new])
 
 
-def _smoothed(walls: Floats, normals: Floats) -> Floats:
+def _smoothed(walls: FloatArray, normals: FloatArray) -> FloatArray:
     """Return the walls without the stairs of their cells: each at the mean of those beside it."""
     distance, index = cKDTree(walls).query(
         walls, k=min(NEIGHBOURS, len(walls)), distance_upper_bound=SMOOTH_M
@@ -108,5 +107,5 @@ def _smoothed(walls: Floats, normals: Floats) -> Floats:
     found &= np.einsum('nki,ni->nk', normals[index], normals) > 0.7
     ahead = np.einsum('nki,ni->nk', walls[index] - walls[:, None], normals)
     shift = (ahead * found).sum(axis=1) / np.maximum(found.sum(axis=1), 1)
-    smoothed: Floats = walls + shift[:, None] * normals
+    smoothed: FloatArray = walls + shift[:, None] * normals
     return smoothed

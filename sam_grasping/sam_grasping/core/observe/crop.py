@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.camera_model import CameraModel
-from sam_common.transforms import Floats
-from sam_grasping.core.observe.depth_edges import Mask
+from sam_common.types import BoolArray, Float32Array, FloatArray
 from sam_grasping.core.view import View
 
 
@@ -34,12 +32,12 @@ class Crop:
     """
 
     origin_xy: tuple[int, int]
-    depth_m: npt.NDArray[np.float32]
-    mask: Mask
-    points: npt.NDArray[np.float32]
+    depth_m: Float32Array
+    mask: BoolArray
+    points: Float32Array
     camera: CameraModel
 
-    def hidden(self, points_camera: Floats, *, behind_m: float) -> npt.NDArray[np.bool_]:
+    def occluded(self, points_camera: FloatArray, *, behind_m: float) -> BoolArray:
         """Return whether points (N, 3) [m] lie further than this behind what is measured.
 
         So do those that no pixel of the crop measures: nothing says that they are in sight.

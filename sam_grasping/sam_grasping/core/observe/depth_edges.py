@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Mask = npt.NDArray[np.bool_]
-Singles = npt.NDArray[np.float32]
+from sam_common.types import BoolArray, Float32Array
+
 # More than the curvature of graspable things, less than a jump that matters [m].
 JUMP_M = 0.006
 # Depth per width of a pixel on the most slanted surface that counts as one. An even step over
@@ -33,11 +33,11 @@ class Smoothness:
 
     """
 
-    along_x: Mask
-    along_y: Mask
+    along_x: BoolArray
+    along_y: BoolArray
 
     @property
-    def on_surface(self) -> Mask:
+    def on_surface(self) -> BoolArray:
         """Pixels (H, W) that continue a surface to some side along x, and along y too.
 
         The others are flying pixels, between a thing and what is behind it, or have no depth.
@@ -45,7 +45,7 @@ class Smoothness:
         return _either_side(self.along_x) & _either_side(self.along_y.T).T
 
 
-def smoothness(depth_m: npt.NDArray[np.float32], focal_px: float) -> Smoothness:
+def smoothness(depth_m: Float32Array, focal_px: float) -> Smoothness:
     """Return where a depth image (H, W) [m] of this focal length [px] does not jump."""
     inverse = 1 / depth_m
     bend = JUMP_M * inverse * inverse
@@ -53,7 +53,7 @@ def smoothness(depth_m: npt.NDArray[np.float32], focal_px: float) -> Smoothness:
     return Smoothness(_smooth(inverse, bend, slope), _smooth(inverse.T, bend.T, slope.T).T)
 
 
-def bodies(kept: Mask, smooth: Smoothness) -> tuple[int, npt.NDArray[np.int32]]:
+def bodies(kept: BoolArray, smooth: Smoothness) -> tuple[int, npt.NDArray[np.int32]]:
     """Return how many bodies without a jump in depth the kept pixels form, and which is where.
 
     Parameters
@@ -79,7 +79,7 @@ def bodies(kept: Mask, smooth: Smoothness) -> tuple[int, npt.NDArray[np.int32]]:
     return count - 1, np.asarray(labels[::2, ::2], np.int32)
 
 
-def _smooth(inverse: Singles, most_bend: Singles, most_slope: Singles) -> Mask:
+def _smooth(inverse: Float32Array, most_bend: Float32Array, most_slope: Float32Array) -> BoolArray:
     result = np.zeros(inverse.shape, bool)
     before, after = inverse[:, :-2], inverse[:, 2:]
     bend = np.abs(before + after - 2 * inverse[:, 1:-1])
@@ -88,7 +88,7 @@ def _smooth(inverse: Singles, most_bend: Singles, most_slope: Singles) -> Mask:
     return result
 
 
-def _either_side(smooth: Mask) -> Mask:
+def _either_side(smooth: BoolArray) -> BoolArray:
     result = smooth.copy()
     result[:, 1:] |= smooth[:, :-1]
     result[:, :-1] |= smooth[:, 1:]

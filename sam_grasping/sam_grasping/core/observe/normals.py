@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from sam_common.transforms import Floats
+from sam_common.types import FloatArray, IntArray
 
 NEIGHBOURS = 20
 RADIUS_M = 0.01
@@ -16,7 +15,7 @@ ROUGH, OFF_M = 0.02, 0.0015
 SAME_SIDE = 0.4
 
 
-def estimate_normals(points: Floats, viewpoint: Floats) -> Floats:
+def estimate_normals(points: FloatArray, viewpoint: FloatArray) -> FloatArray:
     """Return unit normals (N, 3) of points (N, 3) [m], turned to the viewpoint (3,)."""
     towards = viewpoint - points
     towards /= np.linalg.norm(towards, axis=1, keepdims=True)
@@ -43,8 +42,8 @@ def estimate_normals(points: Floats, viewpoint: Floats) -> Floats:
 
 
 def _sharpened(
-    points: Floats, normals: Floats, roughness: Floats, index: npt.NDArray[np.int64]
-) -> Floats:
+    points: FloatArray, normals: FloatArray, roughness: FloatArray, index: IntArray
+) -> FloatArray:
     """Return normals that an edge does not round: there, that of the flattest face it lies on.
 
     After the edge-preserving filter of Kuwahara et al. (1976), with surfaces for grey values.

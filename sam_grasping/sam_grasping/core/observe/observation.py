@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sam_common.transforms import Floats
+from sam_common.types import FloatArray
 from sam_grasping.core.plane import Plane
 
 
@@ -23,8 +23,8 @@ class Surface:
 
     """
 
-    points: Floats
-    normals: Floats
+    points: FloatArray
+    normals: FloatArray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,11 +52,11 @@ class Observation:
 
     """
 
-    tf_camera_table: Floats
-    viewpoint: Floats
+    tf_camera_table: FloatArray
+    viewpoint: FloatArray
     seen: Surface
     unseen: Surface
-    obstacles: Floats
+    obstacles: FloatArray
     dropped: Mapping[str, int] = field(default_factory=dict)
 
     @property

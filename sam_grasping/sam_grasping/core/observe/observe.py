@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.errors import DepthError
-from sam_common.transforms import Floats, apply, inverse
+from sam_common.transforms import apply, inverse
+from sam_common.types import BoolArray, Float32Array, FloatArray
 from sam_grasping.core.errors import NoTableError, TargetError
 from sam_grasping.core.gripper import Gripper
 from sam_grasping.core.observe.completion import complete
 from sam_grasping.core.observe.crop import Crop, crop
-from sam_grasping.core.observe.depth_edges import Mask, Smoothness, smoothness
+from sam_grasping.core.observe.depth_edges import Smoothness, smoothness
 from sam_grasping.core.observe.normals import estimate_normals
 from sam_grasping.core.observe.observation import Observation, Surface
 from sam_grasping.core.observe.obstacles import beside_object, outside_footprint
@@ -83,15 +83,15 @@ def observe(view: View, gripper: Gripper, *, approach_m: float = 0.1) -> Observa
     thinned = voxel_means(points, points)
     seen = Surface(thinned, estimate_normals(thinned, viewpoint))
 
-    def hidden(candidates: Floats) -> npt.NDArray[np.bool_]:
-        return near.hidden(apply(tf_camera_table, candidates), behind_m=BEHIND_M)
+    def occluded(candidates: FloatArray) -> BoolArray:
+        return near.occluded(apply(tf_camera_table, candidates), behind_m=BEHIND_M)
 
     around = on_surface & (heights > TABLE_M) & ~beside_object(near.depth_m, obj)
     return Observation(
         tf_camera_table=tf_camera_table,
         viewpoint=viewpoint,
         seen=seen,
-        unseen=complete(points, seen, hidden),
+        unseen=complete(points, seen, occluded),
         obstacles=_obstacles(near, around, tf_table_camera, points, reach_m),
         dropped=dropped,
     )
@@ -103,7 +103,7 @@ def _reach_m(gripper: Gripper, approach_m: float) -> float:
     return along + max(gripper.palm_size_xyz_m[:2]) / 2
 
 
-def table_of(near: Crop, on_surface: Mask) -> Plane:
+def table_of(near: Crop, on_surface: BoolArray) -> Plane:
     """Return the plane that the masked object stands on, from the pixels (H, W) of surfaces.
 
     Raises
@@ -136,10 +136,10 @@ def table_of(near: Crop, on_surface: Mask) -> Plane:
 def _object(
     near: Crop,
     smooth: Smoothness,
-    measured: Mask,
-    on_surface: Mask,
-    heights: npt.NDArray[np.float32],
-) -> tuple[Mask, dict[str, int]]:
+    measured: BoolArray,
+    on_surface: BoolArray,
+    heights: Float32Array,
+) -> tuple[BoolArray, dict[str, int]]:
     """Return the object's pixels, and how many of the mask's were dropped by cause."""
     with_depth = near.mask & measured
     steady = with_depth & on_surface
@@ -162,7 +162,7 @@ def _object(
     return obj, dropped
 
 
-def _table_frame(points: Floats, plane: Plane) -> Floats:
+def _table_frame(points: FloatArray, plane: Plane) -> FloatArray:
     """Return tf_camera_table, from the object's points in the camera's frame."""
     z = plane.normal
     foot = -plane.offset_m * z
@@ -182,8 +182,8 @@ def _table_frame(points: Floats, plane: Plane) -> Floats:
 
 
 def _obstacles(
-    near: Crop, around: Mask, tf_table_camera: Floats, obj: Floats, reach_m: float
-) -> Floats:
+    near: Crop, around: BoolArray, tf_table_camera: FloatArray, obj: FloatArray, reach_m: float
+) -> FloatArray:
     # Pixels that are closer together than the voxels add nothing.
     distance_m = float(np.nanmedian(near.depth_m[near.mask]))
     stride = max(1, int(VOXEL_M * near.camera.fx / distance_m))

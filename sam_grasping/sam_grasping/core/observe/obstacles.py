@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from sam_common.transforms import Floats
-from sam_grasping.core.observe.depth_edges import Mask
+from sam_common.types import BoolArray, Float32Array, FloatArray
 from sam_grasping.core.observe.voxels import VOXEL_M
 
 SPILL_PX = 3
 SPILL_M = 0.012
 
 
-def beside_object(depth_m: npt.NDArray[np.float32], obj: Mask) -> Mask:
+def beside_object(depth_m: Float32Array, obj: BoolArray) -> BoolArray:
     """Return the pixels (H, W) that are the object's, or its surface just outside the mask.
 
     Parameters
@@ -29,11 +27,11 @@ def beside_object(depth_m: npt.NDArray[np.float32], obj: Mask) -> Mask:
     kernel = np.ones((2 * SPILL_PX + 1, 2 * SPILL_PX + 1), np.uint8)
     near = cv2.erode(np.where(obj, depth_m, np.float32(np.inf)), kernel)
     far = cv2.dilate(np.where(obj, depth_m, np.float32(-np.inf)), kernel)
-    result: Mask = (depth_m > near - SPILL_M) & (depth_m < far + SPILL_M)
+    result: BoolArray = (depth_m > near - SPILL_M) & (depth_m < far + SPILL_M)
     return result
 
 
-def outside_footprint(points: Floats, obj: Floats) -> npt.NDArray[np.bool_]:
+def outside_footprint(points: FloatArray, obj: FloatArray) -> BoolArray:
     """Return which points (N, 3) are not below a point of the object (M, 3), bool (N,).
 
     Both in the table frame [m].

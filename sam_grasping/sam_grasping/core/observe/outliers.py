@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from sam_grasping.core.observe.depth_edges import Mask, Smoothness, bodies
+from sam_common.types import BoolArray, Float32Array
+from sam_grasping.core.observe.depth_edges import Smoothness, bodies
 
 # What something in front of the object cuts off it is at most this far from the rest [m]. A mask
 # that spills over leaves a thin strip of what is behind, so a part must be wide [px]: the further
@@ -18,7 +18,7 @@ MIN_PART = 12
 SPARSE = 7
 
 
-def main_body(kept: Mask, smooth: Smoothness, points: npt.NDArray[np.float32]) -> Mask:
+def main_body(kept: BoolArray, smooth: Smoothness, points: Float32Array) -> BoolArray:
     """Return the largest body among the kept pixels, with the parts that lie close to it.
 
     Parameters
@@ -43,12 +43,12 @@ def main_body(kept: Mask, smooth: Smoothness, points: npt.NDArray[np.float32]) -
     return result
 
 
-def _main_body(kept: Mask, smooth: Smoothness, points: npt.NDArray[np.float32]) -> Mask:
+def _main_body(kept: BoolArray, smooth: Smoothness, points: Float32Array) -> BoolArray:
     count, labels = bodies(kept, smooth)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
     body = int(sizes.argmax())
-    result: Mask = labels == body
+    result: BoolArray = labels == body
     tree = cKDTree(points[result][::SPARSE])
     for gap_m, width in PARTS:
         core = cv2.erode(kept.astype(np.uint8), np.ones((width, width), np.uint8)) > 0

@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from sam_common.transforms import Floats
+from sam_common.types import FloatArray, IntArray
 from sam_grasping.core.errors import NoTableError
 from sam_grasping.core.plane import Plane
 
@@ -31,7 +30,7 @@ FACING_Y, FACING_SHARE = (-0.3, 0.1), (1.0, 0.2)
 REMEDY = 'give the parameter table_plane, or a view that shows more of the table'
 
 
-def find_table(points: Floats, pixel: npt.NDArray[np.int64], obj: Floats) -> Plane:
+def find_table(points: FloatArray, pixel: IntArray, obj: FloatArray) -> Plane:
     """Return the plane that the object stands on; the same input gives the same answer.
 
     Parameters
@@ -76,7 +75,9 @@ def find_table(points: Floats, pixel: npt.NDArray[np.int64], obj: Floats) -> Pla
     return _refined(points, Plane(normals[best], float(offsets[best])))
 
 
-def table_area_m2(points: Floats, plane: Plane, pixels_per_point: float, focal2: float) -> float:
+def table_area_m2(
+    points: FloatArray, plane: Plane, pixels_per_point: float, focal2: float
+) -> float:
     """Return how much of a plane is seen [m^2]."""
     near = np.abs(plane.height_m(points)) < INLIER_M
     share = float((points[near, 2] ** 3).sum() / max(plane.offset_m, 1e-6))
@@ -84,8 +85,8 @@ def table_area_m2(points: Floats, plane: Plane, pixels_per_point: float, focal2:
 
 
 def _hypotheses(
-    points: Floats, pixel: npt.NDArray[np.int64], rng: np.random.Generator
-) -> tuple[Floats, Floats]:
+    points: FloatArray, pixel: IntArray, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
     """Return unit normals (K, 3) towards the camera and its heights (K,) above the planes.
 
     Half of them go through points from anywhere, half through points of one neighbourhood, which
@@ -113,7 +114,7 @@ def _hypotheses(
     return normals[facing], offsets[facing]
 
 
-def _refined(points: Floats, plane: Plane) -> Plane:
+def _refined(points: FloatArray, plane: Plane) -> Plane:
     limit_m = INLIER_M
     for _ in range(4):
         away = np.abs(plane.height_m(points))

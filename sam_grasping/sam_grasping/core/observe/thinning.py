@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sam_common.transforms import Floats
+from sam_common.types import FloatArray
 from sam_grasping.core.observe.observation import Surface
 from sam_grasping.core.observe.voxels import VOXEL_M
 
@@ -30,7 +30,7 @@ def thinned(surface: Surface, count: int) -> Surface:
     return Surface(points[first], normals[first])
 
 
-def thinned_obstacles(obstacles: Floats, points: Floats, count: int) -> Floats:
+def thinned_obstacles(obstacles: FloatArray, points: FloatArray, count: int) -> FloatArray:
     """Return at most `count` obstacles near an object, and as many that only the palm may meet.
 
     Parameters
@@ -48,7 +48,7 @@ def thinned_obstacles(obstacles: Floats, points: Floats, count: int) -> Floats:
     return np.concatenate([_some(obstacles[near], count), _some(obstacles[~near], count)])
 
 
-def _some(points: Floats, count: int) -> Floats:
+def _some(points: FloatArray, count: int) -> FloatArray:
     """Return at most `count` of the points, by chance that is always the same.
 
     Every so manieth of points in the order of their cells would leave stripes empty.

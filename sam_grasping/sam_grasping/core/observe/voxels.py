@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from sam_common.transforms import Floats
+from sam_common.types import FloatArray, IntArray
 
 VOXEL_M = 0.003
 
 
-def voxel_means(values: Floats, points: Floats, *, voxel_m: float = VOXEL_M) -> Floats:
+def voxel_means(values: FloatArray, points: FloatArray, *, voxel_m: float = VOXEL_M) -> FloatArray:
     """Return the mean of the values of the points in each voxel.
 
     Parameters
@@ -32,22 +31,22 @@ def voxel_means(values: Floats, points: Floats, *, voxel_m: float = VOXEL_M) -> 
         return np.zeros((0, values.shape[1]))
     _, voxel, counts = np.unique(_keys(points, voxel_m), return_inverse=True, return_counts=True)
     sums = [np.bincount(voxel, weights=column, minlength=len(counts)) for column in values.T]
-    means: Floats = np.stack(sums, axis=1) / counts[:, None]
+    means: FloatArray = np.stack(sums, axis=1) / counts[:, None]
     return means
 
 
-def without_specks(points: Floats, *, at_least: int, voxel_m: float) -> Floats:
+def without_specks(points: FloatArray, *, at_least: int, voxel_m: float) -> FloatArray:
     """Return the points (N, 3) that share a voxel with enough others [m]."""
     if not len(points):
         return points
     _, voxel, counts = np.unique(_keys(points, voxel_m), return_inverse=True, return_counts=True)
-    kept: Floats = points[counts[voxel] >= at_least]
+    kept: FloatArray = points[counts[voxel] >= at_least]
     return kept
 
 
-def _keys(points: Floats, voxel_m: float) -> npt.NDArray[np.int64]:
+def _keys(points: FloatArray, voxel_m: float) -> IntArray:
     cells = np.floor(points / voxel_m).astype(np.int64)
     cells -= cells.min(axis=0)
     sides = cells.max(axis=0) + 1
-    keys: npt.NDArray[np.int64] = (cells[:, 0] * sides[1] + cells[:, 1]) * sides[2] + cells[:, 2]
+    keys: IntArray = (cells[:, 0] * sides[1] + cells[:, 1]) * sides[2] + cells[:, 2]
     return keys

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from sam_grasping import Gripper, Plan, Plane
 from sam_grasping.core.geometric.candidates import find
 from sam_grasping.core.geometric.centre_of_mass import centre_of_mass
-from sam_grasping.core.geometric.collision import Jaws, Scene, above_table, hindrance
+from sam_grasping.core.geometric.collision import Jaws, Scene, above_table, find_collision
 from sam_grasping.core.geometric.contacts import touch
-from sam_grasping.core.geometric.hidden_space import Shadow
-from sam_grasping.core.geometric.orientations import rotations
+from sam_grasping.core.geometric.hidden_space import OcclusionVolume
+from sam_grasping.core.geometric.orientations import find_rotations
+from sam_grasping.core.geometric.proposals import RejectionCounter
 from sam_grasping.core.geometric.ragged import expand, largest, smallest
 from sam_grasping.core.geometric.score import kind, names, probability
 from sam_grasping.core.geometric.slices import Columns, ToolCloud
-from sam_grasping.core.geometric.tally import Tally
 from sam_grasping.core.observe.observation import Surface
 from sam_grasping.core.observe.thinning import thinned, thinned_obstacles
 
@@ -44,16 +44,16 @@ def box_surface(size, *, yaw=0.0, step=0.004):
 @given(yaw=st.floats(0, np.pi), cone=st.floats(0, np.pi / 2))
 def test_orientations_are_rotations_within_the_cone_and_along_the_faces(yaw, cone):
     surface = box_surface((0.05, 0.08, 0.1), yaw=yaw)
-    turns, outside = rotations(surface.points, surface.normals, cone_rad=cone)
+    rotations, outside = find_rotations(surface.points, surface.normals, cone_rad=cone)
     np.testing.assert_allclose(
-        turns @ turns.transpose(0, 2, 1), np.eye(3)[None] + 0 * turns, atol=1e-9
+        rotations @ rotations.transpose(0, 2, 1), np.eye(3)[None] + 0 * rotations, atol=1e-9
     )
-    np.testing.assert_allclose(np.linalg.det(turns), 1.0)
-    assert (np.arccos(np.clip(-turns[:, 2, 2], -1, 1)) <= cone + 1e-6).all()
+    np.testing.assert_allclose(np.linalg.det(rotations), 1.0)
+    assert (np.arccos(np.clip(-rotations[:, 2, 2], -1, 1)) <= cone + 1e-6).all()
     assert outside > 0 or cone > np.radians(75)
     face = np.array([np.cos(yaw), np.sin(yaw), 0])
     for axis in (face, np.cross(face, [0, 0, 1])):
-        assert np.abs(turns[:, :, 1] @ axis).max() > np.cos(np.radians(2))
+        assert np.abs(rotations[:, :, 1] @ axis).max() > np.cos(np.radians(2))
 
 
 @pytest.mark.parametrize('yaw', [0.0, 0.7])
@@ -81,12 +81,12 @@ def test_rows_without_values_have_no_extremes():
 def test_slices_and_columns_hold_the_points_that_lie_in_them(seed):
     rng = np.random.default_rng(seed)
     points = rng.uniform(-0.05, 0.05, (80, 3))
-    turns, _ = rotations(points, rng.normal(size=(80, 3)), cone_rad=0.5)
-    middles = rng.uniform(-0.05, 0.05, (len(turns), 3))
+    rotations, _ = find_rotations(points, rng.normal(size=(80, 3)), cone_rad=0.5)
+    middles = rng.uniform(-0.05, 0.05, (len(rotations), 3))
     middles[0, 0] = np.nan
-    slices = ToolCloud(points, turns).cut(middles, thickness_m=0.02)
+    slices = ToolCloud(points, rotations).cut(middles, thickness_m=0.02)
     for index in range(middles.size):
-        turn, middle = turns[index // 3], middles.ravel()[index]
+        turn, middle = rotations[index // 3], middles.ravel()[index]
         mine = slices.point[slices.start[index] : slices.stop[index]]
         local = points @ turn
         expected = np.flatnonzero(np.abs(local[:, 0] - middle) < 0.01)
@@ -123,8 +123,8 @@ def test_fingers_fit_round_each_of_two_walls_and_round_both():
     assert ((np.abs(widths - 0.004) < 0.005) | (np.abs(widths - 0.048) < 0.005)).all()
     single = widths < 0.02
     assert np.count_nonzero(single) == 2 * np.count_nonzero(~single)
-    assert found.room[single] == pytest.approx(0.04, abs=0.005)
-    assert np.isinf(found.room[~single]).all()
+    assert found.clearance[single] == pytest.approx(0.04, abs=0.005)
+    assert np.isinf(found.clearance[~single]).all()
     contacts = touch(found, columns, surface, len(surface.points), DOWN, GRIPPER)
     assert contacts.width == pytest.approx(np.where(single, 0.004, 0.048), abs=1e-6)
     assert contacts.facing == pytest.approx(1.0, abs=1e-3)
@@ -157,21 +157,21 @@ def jaws(*, y=0.0, tip=-0.003, width=0.04):
 
 def room_beside(obstacle):
     scene = Scene(np.array([obstacle]), DOWN, np.zeros((1, 1)), GRIPPER, pre_grasp_m=0.1)
-    return scene.room(jaws())
+    return scene.clearance(jaws())
 
 
 # The tool's y is the table's -y, its z points down; the tips are 3 mm above the table.
 def test_room_is_what_an_obstacle_beside_leaves():
-    room = room_beside([0.0, 0.05, 0.02])
-    assert room.at_grasp[0] == pytest.approx(0.05 - 0.02 - 0.01, abs=0.0025)
-    assert room.palm_at_grasp[0]
+    clearance = room_beside([0.0, 0.05, 0.02])
+    assert clearance.at_grasp[0] == pytest.approx(0.05 - 0.02 - 0.01, abs=0.0025)
+    assert clearance.palm_at_grasp[0]
 
 
 @pytest.mark.parametrize('obstacle', [(0.02, 0.05, 0.02), (0.0, 0.03, 0.3), (0.0, 0.3, 0.02)])
 def test_what_the_fingers_do_not_pass_leaves_all_room(obstacle):
-    room = room_beside(obstacle)
-    assert room.on_approach[0] > 0.2
-    assert room.palm_on_approach[0]
+    clearance = room_beside(obstacle)
+    assert clearance.on_approach[0] > 0.2
+    assert clearance.palm_on_approach[0]
 
 
 def test_what_stands_between_the_fingers_leaves_no_room():
@@ -179,10 +179,10 @@ def test_what_stands_between_the_fingers_leaves_no_room():
 
 
 def test_what_is_passed_only_on_the_way_is_in_the_way_only_there():
-    room = room_beside([0.0, 0.03, 0.1])
-    assert room.at_grasp[0] > 0.2
-    assert room.on_approach[0] < 0.003
-    assert not room.palm_at_grasp[0]
+    clearance = room_beside([0.0, 0.03, 0.1])
+    assert clearance.at_grasp[0] > 0.2
+    assert clearance.on_approach[0] < 0.003
+    assert not clearance.palm_at_grasp[0]
     palm = room_beside([0.028, 0.05, 0.2])
     assert palm.palm_at_grasp[0]
     assert not palm.palm_on_approach[0]
@@ -201,20 +201,20 @@ def test_the_lowest_corner_of_a_gripper_is_above_the_table():
 def test_a_shadow_covers_what_is_behind_and_nothing_else():
     rows, columns = np.meshgrid(np.linspace(-0.05, 0.05, 51), np.linspace(0, 0.1, 51))
     wall = np.stack([np.zeros_like(rows), rows, columns], axis=-1).reshape(-1, 3)
-    shadow = Shadow(wall, np.array([-0.5, 0.0, 0.3]))
+    shadow = OcclusionVolume(wall, np.array([-0.5, 0.0, 0.3]))
     asked = np.array([[0.05, 0, 0.02], [-0.05, 0, 0.05], [0.05, 0, 0.2], [0.0, 0, 0.05]])
     assert shadow.covers(asked).tolist() == [True, False, False, False]
-    nothing = Shadow(np.zeros((0, 3)), np.array([-0.5, 0.0, 0.3]))
+    nothing = OcclusionVolume(np.zeros((0, 3)), np.array([-0.5, 0.0, 0.3]))
     assert not nothing.covers(asked).any()
 
 
 def test_each_rejection_counts_once():
     rejections = Counter()
-    tally = Tally(4, rejections)
-    tally.reject('first', np.array([True, True, False, False]))
-    tally.reject('second', np.array([True, False, True, False]))
+    counter = RejectionCounter(4, rejections)
+    counter.reject('first', np.array([True, True, False, False]))
+    counter.reject('second', np.array([True, False, True, False]))
     assert rejections == {'first': 2, 'second': 1}
-    assert tally.left.tolist() == [False, False, False, True]
+    assert counter.left.tolist() == [False, False, False, True]
 
 
 def test_thinning_leaves_no_stripes_and_keeps_both_sides_of_a_wall():
@@ -261,7 +261,7 @@ def test_whatever_speaks_against_a_grasp_lowers_its_score(values):
     ],
 )
 def test_what_the_gripper_meets_is_told_by_where_it_meets_it(point, cause):
-    found = hindrance(np.eye(4), 0.06, np.array([point]), GRIPPER, pre_grasp_m=0.1)
+    found = find_collision(np.eye(4), 0.06, np.array([point]), GRIPPER, pre_grasp_m=0.1)
     assert found == cause
 
 

@@ -9,13 +9,14 @@ import numpy as np
 from sam_common.boxes import BoxXyxy
 from sam_common.masks import mask_to_box
 from sam_common.scored_mask import ScoredMask
+from sam_common.types import BoolArray, FloatArray
 from sam_segmentation.models.grabcut.click import guesses_of, score_of
-from sam_segmentation.models.grabcut.cut import Mask, cut_box, cut_rough
-from sam_segmentation.models.grabcut.frame import Frame
+from sam_segmentation.models.grabcut.cut import cut_box, cut_rough
+from sam_segmentation.models.grabcut.frame import PreparedImage
 from sam_segmentation.models.grabcut.points import obey, things_beside
-from sam_segmentation.models.grabcut.ranking import Doubles, sigmoid
+from sam_segmentation.models.grabcut.ranking import sigmoid
 
-NONE_XY: Doubles = np.zeros((0, 2))
+NONE_XY: FloatArray = np.zeros((0, 2))
 # A mask that fits its box less than this makes us look for another one, which then must fit
 # better by this much.
 GOOD_FIT, BETTER_FIT = 0.96, 0.02
@@ -30,7 +31,12 @@ SCORE_OF_FIT, SCORE_OF_MASK, SCORE_OFFSET = 0.70, 0.10, 0.21
 
 
 def fill_box(
-    frame: Frame, box_xyxy: BoxXyxy, inside_xy: Doubles, outside_xy: Doubles, *, slack_px: float
+    frame: PreparedImage,
+    box_xyxy: BoxXyxy,
+    inside_xy: FloatArray,
+    outside_xy: FloatArray,
+    *,
+    slack_px: float,
 ) -> ScoredMask:
     """Return the mask of what a box (pixel edges) frames, given points on and beside it."""
     image = frame.image_rgb
@@ -56,7 +62,11 @@ def fill_box(
 
 
 def _fill_beside(
-    frame: Frame, box_xyxy: BoxXyxy, inside_xy: Doubles, outside_xy: Doubles, slack_px: float
+    frame: PreparedImage,
+    box_xyxy: BoxXyxy,
+    inside_xy: FloatArray,
+    outside_xy: FloatArray,
+    slack_px: float,
 ) -> ScoredMask:
     """Return what a box frames without the things that points beside the object lie on.
 
@@ -87,7 +97,7 @@ def _fill_beside(
     return ScoredMask(obey(mask, inside_xy, outside_xy), fit * (1.0 + expected) / 2.0)
 
 
-def _fit_with(mask: Mask, barred: Mask, box_xyxy: BoxXyxy) -> float:
+def _fit_with(mask: BoolArray, barred: BoolArray, box_xyxy: BoxXyxy) -> float:
     """Return how well a mask fits a box, by itself or with what is barred in it."""
     return max(box_fit(mask, box_xyxy), box_fit(mask | barred, box_xyxy) if mask.any() else 0.0)
 
@@ -97,7 +107,7 @@ def _loosened(box_xyxy: BoxXyxy, slack_px: float) -> BoxXyxy:
     return left - slack_px, top - slack_px, right + slack_px, bottom + slack_px
 
 
-def box_fit(mask: Mask, box_xyxy: BoxXyxy) -> float:
+def box_fit(mask: BoolArray, box_xyxy: BoxXyxy) -> float:
     """Return the IoU of a mask's own box with another [0-1]; 0 for an empty mask."""
     own = mask_to_box(mask)
     if own is None:
@@ -109,7 +119,7 @@ def box_fit(mask: Mask, box_xyxy: BoxXyxy) -> float:
     return width * height / (sum(areas) - width * height)
 
 
-def _filled(box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Mask:
+def _filled(box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> BoolArray:
     """Return the pixels whose centre is in a box; of a sliver, those nearest to it."""
     low, high = np.array(box_xyxy).reshape(2, 2)
     first = np.clip(np.ceil(low), 0, np.array(image_wh) - 1).astype(int)
@@ -120,8 +130,8 @@ def _filled(box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Mask:
 
 
 def _likeliest(
-    frame: Frame, box_xyxy: BoxXyxy, inside_xy: Doubles, barred: Mask | None
-) -> tuple[Mask, float] | None:
+    frame: PreparedImage, box_xyxy: BoxXyxy, inside_xy: FloatArray, barred: BoolArray | None
+) -> tuple[BoolArray, float] | None:
     """Return the guess that fits a box best, at working size, and how good it is; None: none.
 
     `barred`, (H, W), is no part of it, but may be what fills the rest of the box.

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from sam_segmentation.models.grabcut.frame import Frame
-from sam_segmentation.models.grabcut.ranking import Doubles, perceptron, sigmoid
+from sam_common.types import BoolArray, FloatArray
+from sam_segmentation.models.grabcut.frame import PreparedImage
+from sam_segmentation.models.grabcut.ranking import perceptron, sigmoid
 from sam_segmentation.models.grabcut.region_tree import connected
 from sam_segmentation.models.grabcut.regions import CENTRE, CHROMA, INTENSITY, LAB, LOG_UNIT
-
-Parts = npt.NDArray[np.bool_]
 
 BELONGING_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 OBJECTNESS_LEVELS = (-2.0, 0.0, 2.0)
@@ -31,11 +29,11 @@ STEP_COST = 0.001
 class Guess:
     """Parts that may be the object, and the IoU that is expected of them [0-1]."""
 
-    parts: Parts
+    parts: BoolArray
     score: float
 
 
-def propose(frame: Frame, inside_xy: Doubles, outside_xy: Doubles) -> list[Guess]:
+def propose(frame: PreparedImage, inside_xy: FloatArray, outside_xy: FloatArray) -> list[Guess]:
     """Return guesses for clicks on an object, and beside it, in image pixels; best first.
 
     Every guess holds all parts that were clicked on, and none that was clicked beside it.
@@ -46,13 +44,17 @@ def propose(frame: Frame, inside_xy: Doubles, outside_xy: Doubles) -> list[Guess
 
 
 def guesses_of(
-    frame: Frame, leaves: list[int], barred: list[int], *, clicked: Doubles | None = None
+    frame: PreparedImage,
+    leaves: list[int],
+    barred: list[int],
+    *,
+    clicked: FloatArray | None = None,
 ) -> list[Guess]:
     """Return guesses for parts that belong to an object, and parts that do not; best first.
 
     Parameters
     ----------
-    frame : Frame
+    frame : PreparedImage
     leaves, barred : list of int
         The first not empty, the second none of the first.
     clicked : array of float64, shape (2,), or None
@@ -71,7 +73,7 @@ def guesses_of(
     return [Guess(parts[index], float(scores[index])) for index in order]
 
 
-def score_of(frame: Frame, mask: Parts) -> float:
+def score_of(frame: PreparedImage, mask: BoolArray) -> float:
     """Return the IoU that is expected of a mask of the image's size, bool (H, W)."""
     labels = frame.parts.labels
     size = labels.shape[1], labels.shape[0]
@@ -87,14 +89,14 @@ def score_of(frame: Frame, mask: Parts) -> float:
     return float(sigmoid(perceptron('rank')(features))[0])
 
 
-def belonging(frame: Frame, leaf: int) -> Doubles:
+def belonging(frame: PreparedImage, leaf: int) -> FloatArray:
     """Return the chance that each part belongs to the object of a clicked part, shape (n,)."""
     chance = sigmoid(perceptron('belonging')(belonging_features(frame, leaf)))
     chance[leaf] = 1.0
     return chance
 
 
-def belonging_features(frame: Frame, leaf: int) -> Doubles:
+def belonging_features(frame: PreparedImage, leaf: int) -> FloatArray:
     """Return what tells whether each part belongs to a clicked one, shape (n, 13)."""
     parts = frame.parts
     gap = np.abs(parts.traits - parts.traits[leaf])
@@ -120,13 +122,13 @@ def belonging_features(frame: Frame, leaf: int) -> Doubles:
 
 
 def rank_features(
-    frame: Frame, parts: npt.NDArray[np.bool_], chance: Doubles, clicked: Doubles
-) -> Doubles:
+    frame: PreparedImage, parts: BoolArray, chance: FloatArray, clicked: FloatArray
+) -> FloatArray:
     """Return what tells how good each candidate is.
 
     Parameters
     ----------
-    frame : Frame
+    frame : PreparedImage
     parts : array of bool, shape (k, n)
     chance : array of float64, shape (n,)
         That a part belongs to what was clicked on.
@@ -184,13 +186,15 @@ def rank_features(
     )
 
 
-def _sum(member: Doubles, values: Doubles) -> Doubles:
+def _sum(member: FloatArray, values: FloatArray) -> FloatArray:
     # No BLAS: its sums may depend on the number of threads, and masks must not.
     return np.asarray(np.einsum('kn,n->k', member, values))
 
 
-def candidates(frame: Frame, leaves: list[int], barred: list[int], chance: Doubles) -> Parts:
-    found: list[Parts] = []
+def candidates(
+    frame: PreparedImage, leaves: list[int], barred: list[int], chance: FloatArray
+) -> BoolArray:
+    found: list[BoolArray] = []
     count = frame.parts.count
     for tree in frame.trees:
         chains = [tree.ancestors(leaf) for leaf in leaves]
@@ -221,7 +225,7 @@ def candidates(frame: Frame, leaves: list[int], barred: list[int], chance: Doubl
     return unique[small] if small.any() else unique
 
 
-def _path_cost(frame: Frame, leaf: int) -> Doubles:
+def _path_cost(frame: PreparedImage, leaf: int) -> FloatArray:
     """Return how much outline the easiest path from a part to each one crosses (Dijkstra)."""
     parts = frame.parts
     step = np.hypot(

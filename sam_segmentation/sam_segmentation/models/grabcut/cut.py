@@ -7,14 +7,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.boxes import BoxXyxy
 from sam_common.masks import mask_to_box
-from sam_segmentation.models.grabcut.ranking import Doubles
-
-Mask = npt.NDArray[np.bool_]
-Image = npt.NDArray[np.uint8]
+from sam_common.types import BoolArray, FloatArray, IntArray, UInt8Array
 
 # A cut takes about 1.5 us per pixel of its window.
 MAX_WINDOW_PX = 20000
@@ -33,7 +29,7 @@ PIECE_SHARE = 0.15
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
+class CutWindow:
     """A part of an image on a grid of its own.
 
     Parameters
@@ -52,21 +48,21 @@ class Window:
     size_wh: tuple[int, int]
 
     @property
-    def scale_xy(self) -> Doubles:
-        """Window pixels per image pixel, shape (2,)."""
+    def scale_xy(self) -> FloatArray:
+        """CutWindow pixels per image pixel, shape (2,)."""
         size = (self.right - self.left, self.bottom - self.top)
         return np.array(self.size_wh, float) / size
 
-    def to_window(self, points_xy: Doubles) -> Doubles:
+    def to_window(self, points_xy: FloatArray) -> FloatArray:
         """Return image points in window pixels, shape (..., 2)."""
         return np.asarray((points_xy + 0.5 - (self.left, self.top)) * self.scale_xy - 0.5)
 
-    def crop(self, image: Image) -> Image:
+    def crop(self, image: UInt8Array) -> UInt8Array:
         """Return the window's pixels of an image (H, W, 3)."""
         part = image[self.top : self.bottom, self.left : self.right]
         return np.asarray(cv2.resize(part, self.size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
-    def sample(self, mask: Mask, image_wh: tuple[int, int]) -> Mask:
+    def sample(self, mask: BoolArray, image_wh: tuple[int, int]) -> BoolArray:
         """Return what a mask of the whole image, at any scale, says on the window's grid."""
         per_pixel = np.array(mask.shape[::-1]) / image_wh
         step = per_pixel / self.scale_xy
@@ -81,7 +77,7 @@ class Window:
         )
         return np.asarray(sampled > 0.5)
 
-    def paste(self, mask: Mask, image_wh: tuple[int, int]) -> Mask:
+    def paste(self, mask: BoolArray, image_wh: tuple[int, int]) -> BoolArray:
         """Return a mask of the window as one of the image, False outside the window."""
         whole = np.zeros(image_wh[::-1], bool)
         size = (self.right - self.left, self.bottom - self.top)
@@ -90,7 +86,7 @@ class Window:
         return whole
 
 
-def window_around(box_xyxy: BoxXyxy, image_wh: tuple[int, int], margin_share: float) -> Window:
+def window_around(box_xyxy: BoxXyxy, image_wh: tuple[int, int], margin_share: float) -> CutWindow:
     """Return a window that holds a box (pixel edges) and a share of it more, in the image."""
     left, top, right, bottom = box_xyxy
     margin = max(MIN_MARGIN_PX, margin_share * max(right - left, bottom - top))
@@ -102,18 +98,18 @@ def window_around(box_xyxy: BoxXyxy, image_wh: tuple[int, int], margin_share: fl
     y1 = int(np.clip(bottom + margin + 1.0, y0 + 1, image_wh[1]))
     factor = min(1.0, float(np.sqrt(MAX_WINDOW_PX / ((x1 - x0) * (y1 - y0)))))
     size = max(1, round((x1 - x0) * factor)), max(1, round((y1 - y0) * factor))
-    return Window(x0, y0, x1, y1, size)
+    return CutWindow(x0, y0, x1, y1, size)
 
 
 def cut_rough(
-    image_rgb: Image,
-    rough: Mask,
-    inside_xy: Doubles,
-    outside_xy: Doubles,
+    image_rgb: UInt8Array,
+    rough: BoolArray,
+    inside_xy: FloatArray,
+    outside_xy: FloatArray,
     limit: BoxXyxy | None,
     *,
     band_px: float | None = None,
-) -> Mask:
+) -> BoolArray:
     """Return a rough mask with its outline moved to where the colours part.
 
     Parameters
@@ -122,7 +118,7 @@ def cut_rough(
     rough : array of bool, shape (h, w)
         Of the whole image, at any scale; not empty.
     inside_xy, outside_xy : array of float64, shape (n, 2)
-        Image points that are, and are not, on the object [px].
+        UInt8Array points that are, and are not, on the object [px].
     limit : tuple of 4 floats, or None
         Box that the mask cannot leave [px].
     band_px : float, or None
@@ -153,15 +149,15 @@ def cut_rough(
 
 
 def cut_box(
-    image_rgb: Image,
+    image_rgb: UInt8Array,
     box_xyxy: BoxXyxy,
-    likely: Mask | None,
-    inside_xy: Doubles,
-    outside_xy: Doubles,
+    likely: BoolArray | None,
+    inside_xy: FloatArray,
+    outside_xy: FloatArray,
     *,
     slack_px: float,
-    barred: Mask | None = None,
-) -> Mask:
+    barred: BoolArray | None = None,
+) -> BoolArray:
     """Return what fills a box.
 
     Parameters
@@ -172,7 +168,7 @@ def cut_box(
     likely : array of bool, shape (h, w), or None
         What in the box is more likely the object, at any scale; None: all of it.
     inside_xy, outside_xy : array of float64, shape (n, 2)
-        Image points that are, and are not, on the object [px].
+        UInt8Array points that are, and are not, on the object [px].
     slack_px : float
         How far the object may reach over the box.
     barred : array of bool, shape (H, W), or None
@@ -198,13 +194,13 @@ def cut_box(
     return _cut(image_rgb, window, trimap, inside_xy, outside_xy, rounds=2)
 
 
-def _with_points(box: Doubles, points_xy: Doubles) -> BoxXyxy:
+def _with_points(box: FloatArray, points_xy: FloatArray) -> BoxXyxy:
     low = np.min([box[:2], *points_xy], axis=0)
     high = np.max([box[2:], *points_xy], axis=0)
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
-def _box_mask(window: Window, box_xyxy: BoxXyxy) -> Mask:
+def _box_mask(window: CutWindow, box_xyxy: BoxXyxy) -> BoolArray:
     width, height = window.size_wh
     low, high = window.to_window(np.array(box_xyxy).reshape(2, 2))
     columns, rows = np.arange(width), np.arange(height)
@@ -213,7 +209,7 @@ def _box_mask(window: Window, box_xyxy: BoxXyxy) -> Mask:
     return np.asarray(down[:, None] & across[None])
 
 
-def _band(guess: Mask, *, outer_px: float, inner_px: float) -> npt.NDArray[np.uint8]:
+def _band(guess: BoolArray, *, outer_px: float, inner_px: float) -> UInt8Array:
     """Return a trimap that may change only near the guess's outline."""
     inside = guess.astype(np.uint8)
     trimap = np.where(guess, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
@@ -226,14 +222,14 @@ def _band(guess: Mask, *, outer_px: float, inner_px: float) -> npt.NDArray[np.ui
 
 
 def _cut(
-    image_rgb: Image,
-    window: Window,
-    trimap: npt.NDArray[np.uint8],
-    inside_xy: Doubles,
-    outside_xy: Doubles,
+    image_rgb: UInt8Array,
+    window: CutWindow,
+    trimap: UInt8Array,
+    inside_xy: FloatArray,
+    outside_xy: FloatArray,
     *,
     rounds: int,
-) -> Mask:
+) -> BoolArray:
     width, height = window.size_wh
     seeds = []
     for points, value in ((outside_xy, cv2.GC_BGD), (inside_xy, cv2.GC_FGD)):
@@ -250,7 +246,7 @@ def _cut(
     return whole
 
 
-def _grab(crop: Image, trimap: npt.NDArray[np.uint8], rounds: int) -> Mask:
+def _grab(crop: UInt8Array, trimap: UInt8Array, rounds: int) -> BoolArray:
     """Run GrabCut; the same in gives the same out."""
     votes = np.bincount(trimap.ravel(), minlength=4)
     if min(votes[0] + votes[2], votes[1] + votes[3]) < MIN_SIDE_PX or not votes[2:].any():
@@ -261,7 +257,7 @@ def _grab(crop: Image, trimap: npt.NDArray[np.uint8], rounds: int) -> Mask:
     return np.asarray(trimap & 1, bool)
 
 
-def _without_crumbs(cut: Mask, clicked: npt.NDArray[np.int64]) -> Mask:
+def _without_crumbs(cut: BoolArray, clicked: IntArray) -> BoolArray:
     """Return the pieces that were clicked on, and others of a size that matters."""
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(
         cut.astype(np.uint8), connectivity=4

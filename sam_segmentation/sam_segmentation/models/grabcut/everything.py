@@ -9,13 +9,14 @@ from sam_common.bounds import check_everything
 from sam_common.masks import non_maximum_suppression, remove_small_regions
 from sam_common.scored_mask import ScoredMask
 from sam_common.steps import Pace, Steps
+from sam_common.types import FloatArray
 from sam_segmentation.core.segmenter import EverythingOptions
 from sam_segmentation.models.grabcut.click import Guess, belonging, guesses_of
 from sam_segmentation.models.grabcut.cut import cut_rough
-from sam_segmentation.models.grabcut.frame import Frame
-from sam_segmentation.models.grabcut.ranking import Doubles, sigmoid
+from sam_segmentation.models.grabcut.frame import PreparedImage
+from sam_segmentation.models.grabcut.ranking import sigmoid
 
-NONE_XY: Doubles = np.zeros((0, 2))
+NONE_XY: FloatArray = np.zeros((0, 2))
 SAME_OBJECT_IOU = 0.5
 # A mask that another one covers to this share is a piece of it.
 COVERED_SHARE = 0.8
@@ -25,7 +26,7 @@ MIN_OBJECTNESS = 0.3
 LENIENT, STRICT = 0.45, 0.55
 
 
-def find_everything(frame: Frame, options: EverythingOptions) -> Steps[list[ScoredMask]]:
+def find_everything(frame: PreparedImage, options: EverythingOptions) -> Steps[list[ScoredMask]]:
     """Return masks that overlap little, largest area first; what is left over is not returned.
 
     Raises
@@ -53,7 +54,7 @@ def find_everything(frame: Frame, options: EverythingOptions) -> Steps[list[Scor
     return sorted((found[index] for index in kept), key=lambda item: -item.area)
 
 
-def _guesses(frame: Frame, options: EverythingOptions, pace: Pace) -> Steps[list[Guess]]:
+def _guesses(frame: PreparedImage, options: EverythingOptions, pace: Pace) -> Steps[list[Guess]]:
     """Return the best guess at each point of the grid, none twice, best first."""
     width, height = frame.size_wh
     side = options.points_per_side
@@ -86,7 +87,7 @@ def _guesses(frame: Frame, options: EverythingOptions, pace: Pace) -> Steps[list
     return kept
 
 
-def _stability(frame: Frame, leaf: int) -> float:
+def _stability(frame: PreparedImage, leaf: int) -> float:
     """Return how little a click's mask changes with the chance that a part needs to be in it."""
     chance, area = belonging(frame, leaf), frame.parts.area
     return float(area[chance > STRICT].sum() / area[chance > LENIENT].sum())

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from sam_segmentation.models.grabcut.ranking import Doubles, perceptron, sigmoid
+from sam_common.types import FloatArray, UInt8Array
+from sam_segmentation.models.grabcut.ranking import perceptron, sigmoid
 from sam_segmentation.models.grabcut.region_tree import MergeTree, connected, merge
 from sam_segmentation.models.grabcut.regions import (
     COMMON,
@@ -32,7 +32,7 @@ LEVELS = (0.02, 0.06, 0.15, 0.3, 0.5)
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class PreparedImage:
     """An image prepared for prompts.
 
     Parameters
@@ -51,23 +51,23 @@ class Frame:
 
     """
 
-    image_rgb: npt.NDArray[np.uint8]
-    scale_xy: Doubles
+    image_rgb: UInt8Array
+    scale_xy: FloatArray
     parts: Regions
     trees: tuple[MergeTree, MergeTree]
-    objectness: Doubles
-    boundary: Doubles
+    objectness: FloatArray
+    boundary: FloatArray
 
     @property
     def size_wh(self) -> tuple[int, int]:
         """Width and height of the image [px]."""
         return self.image_rgb.shape[1], self.image_rgb.shape[0]
 
-    def to_working(self, points_xy: Doubles) -> Doubles:
+    def to_working(self, points_xy: FloatArray) -> FloatArray:
         """Return image points in working pixels, shape (..., 2)."""
         return np.asarray((points_xy + 0.5) * self.scale_xy - 0.5)
 
-    def parts_at(self, points_xy: Doubles) -> list[int]:
+    def parts_at(self, points_xy: FloatArray) -> list[int]:
         """Return the part under each image point."""
         height, width = self.parts.labels.shape
         at = np.floor(self.to_working(points_xy) + 0.5).astype(int)
@@ -75,7 +75,7 @@ class Frame:
         return [int(self.parts.labels[y, x]) for x, y in at]
 
 
-def prepare(image_rgb: npt.NDArray[np.uint8]) -> Frame:
+def prepare(image_rgb: UInt8Array) -> PreparedImage:
     """Return the frame of an image of any size, shape (H, W, 3), uint8."""
     image_rgb = np.array(image_rgb, np.uint8, order='C')
     height, width = image_rgb.shape[:2]
@@ -86,7 +86,7 @@ def prepare(image_rgb: npt.NDArray[np.uint8]) -> Frame:
     by_seams = merge(parts, sigmoid(seams))
     objectness = perceptron('objectness')(objectness_features(parts, by_seams))
     boundary = perceptron('boundary')(boundary_features(parts, seams, objectness))
-    return Frame(
+    return PreparedImage(
         image_rgb=image_rgb,
         scale_xy=np.array([size[0] / width, size[1] / height]),
         parts=parts,
@@ -96,7 +96,7 @@ def prepare(image_rgb: npt.NDArray[np.uint8]) -> Frame:
     )
 
 
-def find_parts(superpixels: Regions) -> tuple[Regions, Doubles]:
+def find_parts(superpixels: Regions) -> tuple[Regions, FloatArray]:
     """Return superpixels joined where there is no seam, and the seams' log-odds, shape (m,)."""
     seams = perceptron('seam')(pair_features(superpixels))
     for level in SAME_SURFACE:
@@ -112,7 +112,7 @@ def find_parts(superpixels: Regions) -> tuple[Regions, Doubles]:
     return merged(superpixels, groups), total / np.bincount(inverse, length)
 
 
-def objectness_features(parts: Regions, tree: MergeTree) -> Doubles:
+def objectness_features(parts: Regions, tree: MergeTree) -> FloatArray:
     """Return what tells objects from table, wall and floor, shape (n, 18).
 
     How common a part's colours are in the image, its texture, lightness, size and share of the
@@ -131,7 +131,7 @@ def objectness_features(parts: Regions, tree: MergeTree) -> Doubles:
     return np.stack(columns, axis=1)
 
 
-def boundary_features(parts: Regions, seams: Doubles, objectness: Doubles) -> Doubles:
+def boundary_features(parts: Regions, seams: FloatArray, objectness: FloatArray) -> FloatArray:
     """Return what tells an object's outline from a seam within it, shape (m, 28)."""
     one, other = parts.pairs[:, 0], parts.pairs[:, 1]
     first, second = objectness[one], objectness[other]

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.boxes import BoxXyxy
 from sam_common.masks import mask_to_box
-from sam_segmentation.models.grabcut.cut import Image, Mask, cut_rough
-from sam_segmentation.models.grabcut.ranking import Doubles
+from sam_common.types import BoolArray, FloatArray, UInt8Array
+from sam_segmentation.models.grabcut.cut import cut_rough
 
 # A mask by hand or by a detector is off by about this share of the image's diagonal.
 ROUGH_SHARE = 0.01
@@ -34,7 +33,7 @@ SHARP = 2.2
 BETTER_THAN_GIVEN, BETTER_THAN_SHIFTED = 1.7, 1.3
 
 
-def settle_mask(image_rgb: Image, mask: Mask, limit: BoxXyxy | None) -> Mask:
+def settle_mask(image_rgb: UInt8Array, mask: BoolArray, limit: BoxXyxy | None) -> BoolArray:
     """Return a mask with its outline on the edges of the image, where those can be told.
 
     How strong the image's edges are at each distance from the outline says how good a mask is. If
@@ -59,7 +58,7 @@ def settle_mask(image_rgb: Image, mask: Mask, limit: BoxXyxy | None) -> Mask:
         settled, stays = mask, True
     if given > SHARP:
         return settled
-    none: Doubles = np.zeros((0, 2))
+    none: FloatArray = np.zeros((0, 2))
     band_px = max(MIN_ROUGH_PX, ROUGH_SHARE * float(np.hypot(mask.shape[0], mask.shape[1])))
     cut = cut_rough(image_rgb, mask, none, none, limit, band_px=band_px)
     if not cut.any():
@@ -71,7 +70,7 @@ def settle_mask(image_rgb: Image, mask: Mask, limit: BoxXyxy | None) -> Mask:
 class _Edges:
     """How strong the edges are round a mask, on a crop that is shrunk if it is large."""
 
-    def __init__(self, image_rgb: Image, mask: Mask) -> None:
+    def __init__(self, image_rgb: UInt8Array, mask: BoolArray) -> None:
         box = mask_to_box(mask) or (0.0, 0.0, 0.0, 0.0)
         height, width = mask.shape
         reach = 2 * REACH_PX * max(1.0, float(np.hypot(width, height)) / 800.0)
@@ -95,7 +94,7 @@ class _Edges:
         gradient = np.sqrt(squared)
         self._strength = gradient / (gradient + HALF_GRADIENT)
 
-    def best_offset(self, mask: Mask) -> tuple[int, float]:
+    def best_offset(self, mask: BoolArray) -> tuple[int, float]:
         """Return how far outside the outline the sharpest edges run, and how sharp they are.
 
         Pixels of the crop, less than 0: inside; 0 where nothing can be told.
@@ -111,12 +110,12 @@ class _Edges:
             return 0, own
         return best - REACH_PX, float(sharp[best])
 
-    def sharpness(self, mask: Mask) -> float:
+    def sharpness(self, mask: BoolArray) -> float:
         """Return how much stronger edges are on the outline than beside it; 0: cannot be told."""
         near = self._profile(mask)[REACH_PX - EXACT_PX : REACH_PX + EXACT_PX + 1]
         return float(np.nanmax(near)) if np.isfinite(near).any() else 0.0
 
-    def shifted(self, mask: Mask, offset: int) -> Mask:
+    def shifted(self, mask: BoolArray, offset: int) -> BoolArray:
         """Return a mask grown by an offset of the crop's pixels; less than 0: shrunk."""
         by = abs(offset) / self._factor
         side = (~mask if offset > 0 else mask).astype(np.uint8)
@@ -124,7 +123,7 @@ class _Edges:
         depth = depth.reshape(mask.shape)
         return np.asarray(depth < by + 0.5 if offset > 0 else depth > by + 0.5)
 
-    def _profile(self, mask: Mask) -> npt.NDArray[np.float64]:
+    def _profile(self, mask: BoolArray) -> FloatArray:
         """Return the sharpness at each offset, NaN where there is too little, (2 REACH + 1,)."""
         small = cv2.resize(
             mask[self._crop].astype(np.float32), self._size, interpolation=cv2.INTER_AREA

@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from sam_common.types import BoolArray, FloatArray, IntArray
 from sam_segmentation.core.errors import PromptError
 from sam_segmentation.models.grabcut.click import guesses_of
-from sam_segmentation.models.grabcut.cut import Mask
-from sam_segmentation.models.grabcut.frame import Frame
-from sam_segmentation.models.grabcut.ranking import Doubles
+from sam_segmentation.models.grabcut.frame import PreparedImage
 
 # What a point beside the object takes away leaves at least this share of what there was.
 LEAST_LEFT = 0.25
@@ -20,7 +18,7 @@ LEAST_LEFT = 0.25
 DISC_SHARE, WAY_SHARE = 0.06, 0.4
 
 
-def check_points(inside_xy: Doubles, outside_xy: Doubles) -> None:
+def check_points(inside_xy: FloatArray, outside_xy: FloatArray) -> None:
     """Raise PromptError where a pixel is said to be both on and beside the object."""
     both = set(map(tuple, pixels(inside_xy).tolist())) & set(
         map(tuple, pixels(outside_xy).tolist())
@@ -33,17 +31,19 @@ def check_points(inside_xy: Doubles, outside_xy: Doubles) -> None:
         )
 
 
-def pixels(points_xy: Doubles) -> npt.NDArray[np.int64]:
+def pixels(points_xy: FloatArray) -> IntArray:
     """Return the pixel that each point lies on, shape (n, 2)."""
     return np.asarray(np.floor(points_xy + 0.5), np.int64)
 
 
-def things_beside(frame: Frame, present: Mask, inside_xy: Doubles, outside_xy: Doubles) -> Mask:
+def things_beside(
+    frame: PreparedImage, present: BoolArray, inside_xy: FloatArray, outside_xy: FloatArray
+) -> BoolArray:
     """Return the things that points beside the object lie on, of what is now taken for it.
 
     Parameters
     ----------
-    frame : Frame
+    frame : PreparedImage
     present : array of bool, shape (H, W)
         What would be the object without these points.
     inside_xy, outside_xy : array of float64, shape (n, 2)
@@ -76,7 +76,9 @@ def things_beside(frame: Frame, present: Mask, inside_xy: Doubles, outside_xy: D
     return found
 
 
-def things_on(frame: Frame, present: Mask, inside_xy: Doubles, outside_xy: Doubles) -> Mask:
+def things_on(
+    frame: PreparedImage, present: BoolArray, inside_xy: FloatArray, outside_xy: FloatArray
+) -> BoolArray:
     """Return the things under points on the object that a mask, (H, W), does not hold yet."""
     barred = list(dict.fromkeys(frame.parts_at(outside_xy)))
     parts = np.zeros(frame.parts.count, bool)
@@ -86,7 +88,7 @@ def things_on(frame: Frame, present: Mask, inside_xy: Doubles, outside_xy: Doubl
     return _full_size(frame, parts) if parts.any() else np.zeros(present.shape, bool)
 
 
-def obey(mask: Mask, inside_xy: Doubles, outside_xy: Doubles) -> Mask:
+def obey(mask: BoolArray, inside_xy: FloatArray, outside_xy: FloatArray) -> BoolArray:
     """Return a mask, (H, W), that holds every point on the object, and none beside it.
 
     A point that the mask contradicts changes a disc round it, one that it obeys changes nothing.
@@ -120,6 +122,6 @@ def obey(mask: Mask, inside_xy: Doubles, outside_xy: Doubles) -> Mask:
     return obeyed
 
 
-def _full_size(frame: Frame, parts: npt.NDArray[np.bool_]) -> Mask:
+def _full_size(frame: PreparedImage, parts: BoolArray) -> BoolArray:
     small = parts[frame.parts.labels].astype(np.float32)
     return np.asarray(cv2.resize(small, frame.size_wh, interpolation=cv2.INTER_LINEAR) > 0.5)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
-Doubles = npt.NDArray[np.float64]
+from sam_common.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,17 +24,17 @@ class Perceptron:
 
     """
 
-    hidden: Doubles
-    output: Doubles
+    hidden: FloatArray
+    output: FloatArray
 
-    def __call__(self, features: Doubles) -> Doubles:
+    def __call__(self, features: FloatArray) -> FloatArray:
         """Return the log-odds of each row of features (n, inputs), shape (n,)."""
         # No BLAS: its sums may depend on the number of threads, and masks must not.
         inner = np.einsum('ni,iu->nu', features, self.hidden[:-1]) + self.hidden[-1]
         return np.asarray(np.einsum('nu,u->n', np.tanh(inner), self.output[:-1]) + self.output[-1])
 
 
-def sigmoid(log_odds: Doubles) -> Doubles:
+def sigmoid(log_odds: FloatArray) -> FloatArray:
     """Return probabilities of log-odds, without overflow."""
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * log_odds))
 

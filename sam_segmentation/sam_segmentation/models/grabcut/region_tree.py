@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sam_segmentation.models.grabcut.ranking import Doubles
-from sam_segmentation.models.grabcut.regions import Ints, Regions
+from sam_common.types import FloatArray, IntArray
+from sam_segmentation.models.grabcut.regions import Regions
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +29,11 @@ class MergeTree:
 
     """
 
-    parent: Ints
-    height: Doubles
-    first: Ints
-    last: Ints
-    order: Ints
+    parent: IntArray
+    height: FloatArray
+    first: IntArray
+    last: IntArray
+    order: IntArray
 
     def ancestors(self, leaf: int) -> list[int]:
         """Return the nodes that hold a leaf, smallest first, the leaf itself included."""
@@ -42,18 +42,18 @@ class MergeTree:
             nodes.append(int(self.parent[nodes[-1]]))
         return nodes
 
-    def leaves(self, node: int) -> Ints:
+    def leaves(self, node: int) -> IntArray:
         """Return the leaves of a node."""
         return self.order[self.first[node] : self.last[node]]
 
-    def height_above(self, leaf: int) -> Doubles:
+    def height_above(self, leaf: int) -> FloatArray:
         """Return the height at which each leaf first joins this one, shape (n,); inf: never."""
         joined = np.full(len(self.order), np.inf)
         for node in reversed(self.ancestors(leaf)):
             joined[self.leaves(node)] = self.height[node]
         return joined
 
-    def cut(self, level: float) -> Ints:
+    def cut(self, level: float) -> IntArray:
         """Return the group of each leaf when merging stops at a height, shape (n,)."""
         above = np.where(self.parent < 0, np.inf, self.height[self.parent])
         tops = np.flatnonzero((self.height <= level) & (above > level))
@@ -63,7 +63,7 @@ class MergeTree:
         return groups
 
 
-def connected(count: int, pairs: Ints) -> Ints:
+def connected(count: int, pairs: IntArray) -> IntArray:
     """Return the group of each of `count` nodes when these pairs are joined, numbered from 0."""
     root = list(range(count))
     for a, b in pairs.tolist():
@@ -80,7 +80,7 @@ def connected(count: int, pairs: Ints) -> Ints:
     return np.asarray(np.unique(root, return_inverse=True)[1], np.int64)
 
 
-def merge(regions: Regions, apart: Doubles) -> MergeTree:
+def merge(regions: Regions, apart: FloatArray) -> MergeTree:
     """Merge by the mean of `apart`, shape (m,), over the shared border, until nothing touches."""
     count = regions.count
     around: list[dict[int, tuple[float, float]]] = [{} for _ in range(2 * count)]

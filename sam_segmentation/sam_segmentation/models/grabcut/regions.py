@@ -7,12 +7,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from sam_segmentation.models.grabcut.ranking import Doubles
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
+from sam_common.types import Float32Array, FloatArray, IntArray, UInt8Array
 
 # Grey levels added before the logarithm, so that a sensor's noise in the dark stays small.
 LOG_OFFSET = 12.0
@@ -45,13 +41,13 @@ class Regions:
 
     """
 
-    labels: Ints
-    area: Doubles
-    rim: Doubles
-    traits: Doubles
-    pairs: Ints
-    length: Doubles
-    edges: Doubles
+    labels: IntArray
+    area: FloatArray
+    rim: FloatArray
+    traits: FloatArray
+    pairs: IntArray
+    length: FloatArray
+    edges: FloatArray
 
     @property
     def count(self) -> int:
@@ -64,7 +60,7 @@ CENTRE, LAB, CHROMA = slice(0, 2), slice(2, 5), slice(5, 8)
 INTENSITY, TEXTURE, COMMON = 8, 9, slice(10, 14)
 
 
-def find_superpixels(small_rgb: npt.NDArray[np.uint8], cell_px: int) -> Regions:
+def find_superpixels(small_rgb: UInt8Array, cell_px: int) -> Regions:
     """Flood an image from the calmest pixel of every cell of a grid.
 
     Parameters
@@ -123,7 +119,7 @@ def find_superpixels(small_rgb: npt.NDArray[np.uint8], cell_px: int) -> Regions:
     )
 
 
-def merged(regions: Regions, groups: Ints) -> Regions:
+def merged(regions: Regions, groups: IntArray) -> Regions:
     """Return coarser regions: those of one group, numbered from 0, become one."""
     count = int(groups.max()) + 1
     area = counted(groups, regions.area, count)
@@ -144,19 +140,21 @@ def merged(regions: Regions, groups: Ints) -> Regions:
     )
 
 
-def counted(groups: Ints, weights: Doubles, count: int) -> Doubles:
+def counted(groups: IntArray, weights: FloatArray, count: int) -> FloatArray:
     """Return the sum of each group's weights, shape (count,)."""
     return np.bincount(groups, weights, count).astype(np.float64)
 
 
-def grouped_mean(values: Doubles, weights: Doubles, groups: Ints, count: int) -> Doubles:
+def grouped_mean(
+    values: FloatArray, weights: FloatArray, groups: IntArray, count: int
+) -> FloatArray:
     """Return the weighted mean of each group's rows, shape (count, columns)."""
     total = np.bincount(groups, weights, count)
     columns = [np.bincount(groups, column * weights, count) / total for column in values.T]
     return np.stack(columns, axis=1) if columns else np.zeros((count, 0))
 
 
-def pair_features(regions: Regions) -> Doubles:
+def pair_features(regions: Regions) -> FloatArray:
     """Return how two regions that touch differ, shape (m, 22)."""
     traits = regions.traits
     one, other = traits[regions.pairs[:, 0]], traits[regions.pairs[:, 1]]
@@ -183,7 +181,7 @@ def pair_features(regions: Regions) -> Doubles:
     )
 
 
-def _gradient(*channels: Floats) -> Floats:
+def _gradient(*channels: Float32Array) -> Float32Array:
     """Return the length of the gradients of all channels together, each (h, w)."""
     squared = np.zeros_like(channels[0])
     for channel in channels:
@@ -193,7 +191,7 @@ def _gradient(*channels: Floats) -> Floats:
     return np.sqrt(squared)
 
 
-def _flood(smooth: npt.NDArray[np.uint8], gradient: Floats, cell_px: int) -> Ints:
+def _flood(smooth: UInt8Array, gradient: Float32Array, cell_px: int) -> IntArray:
     height, width = gradient.shape
     rows, columns = -(-height // cell_px), -(-width // cell_px)
     padded = np.full((rows * cell_px, columns * cell_px), np.inf, np.float32)
@@ -215,7 +213,7 @@ def _flood(smooth: npt.NDArray[np.uint8], gradient: Floats, cell_px: int) -> Int
     return labels.astype(np.int64) - 1
 
 
-def _commonness(colours: Doubles, area: Doubles, *, widths: tuple[float, ...]) -> Doubles:
+def _commonness(colours: FloatArray, area: FloatArray, *, widths: tuple[float, ...]) -> FloatArray:
     """Return the log share of the image that has about a region's colour, per width."""
     step = max(1, len(area) // SAMPLES)
     weights = (area[::step] / area[::step].sum()).astype(np.float32)
@@ -230,7 +228,9 @@ def _commonness(colours: Doubles, area: Doubles, *, widths: tuple[float, ...]) -
     return np.asarray(np.log(np.stack(shares, axis=1).astype(np.float64) + 1e-3))
 
 
-def _touching(labels: Ints, maps: tuple[Floats, ...], count: int) -> tuple[Ints, Doubles, Doubles]:
+def _touching(
+    labels: IntArray, maps: tuple[Float32Array, ...], count: int
+) -> tuple[IntArray, FloatArray, FloatArray]:
     width = labels.shape[1]
     flat, levels = labels.ravel(), [level.ravel() for level in maps]
     rows, columns = np.nonzero(labels[:, :-1] != labels[:, 1:])

@@ -7,22 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.boxes import BoxXyxy
 from sam_common.scored_mask import ScoredMask
 from sam_common.steps import Steps
+from sam_common.types import BoolArray, FloatArray, UInt8Array
 from sam_segmentation.core.errors import CheckpointError, DeviceError, PromptError
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.segmenter import Embedding, EverythingOptions, Segmenter
 from sam_segmentation.models.grabcut.box import fill_box
 from sam_segmentation.models.grabcut.click import Guess, propose, score_of
-from sam_segmentation.models.grabcut.cut import Mask, cut_rough
+from sam_segmentation.models.grabcut.cut import cut_rough
 from sam_segmentation.models.grabcut.everything import find_everything
-from sam_segmentation.models.grabcut.frame import Frame, prepare
+from sam_segmentation.models.grabcut.frame import PreparedImage, prepare
 from sam_segmentation.models.grabcut.mask import settle_mask
 from sam_segmentation.models.grabcut.points import check_points, obey, things_beside, things_on
-from sam_segmentation.models.grabcut.ranking import Doubles
 
 MAX_CANDIDATES = 3
 # Candidates for one click differ at least this much.
@@ -65,7 +64,7 @@ class GrabCutSegmenter(Segmenter):
     def __init__(self, name: str = 'grabcut') -> None:
         self.name = name
 
-    def _embed(self, image_rgb: npt.NDArray[np.uint8]) -> Frame:
+    def _embed(self, image_rgb: UInt8Array) -> PreparedImage:
         return prepare(image_rgb)
 
     def _segment(
@@ -73,7 +72,7 @@ class GrabCutSegmenter(Segmenter):
     ) -> Sequence[ScoredMask]:
         if prompt.logits is not None:
             raise PromptError(f"{self.name} has no logits; give the mask itself as 'mask'")
-        frame: Frame = embedding.data
+        frame: PreparedImage = embedding.data
         inside = prompt.points_xy[prompt.labels == 1]
         outside = prompt.points_xy[prompt.labels == 0]
         box: BoxXyxy | None = None
@@ -113,7 +112,7 @@ class GrabCutSegmenter(Segmenter):
         return find_everything(embedding.data, options)
 
 
-def _distinct(frame: Frame, guesses: Sequence[Guess]) -> list[Guess]:
+def _distinct(frame: PreparedImage, guesses: Sequence[Guess]) -> list[Guess]:
     kept: list[Guess] = []
     area = frame.parts.area
     for guess in guesses:
@@ -129,8 +128,12 @@ def _distinct(frame: Frame, guesses: Sequence[Guess]) -> list[Guess]:
 
 
 def _corrected(
-    frame: Frame, given: Mask, inside_xy: Doubles, outside_xy: Doubles, box: BoxXyxy | None
-) -> Mask:
+    frame: PreparedImage,
+    given: BoolArray,
+    inside_xy: FloatArray,
+    outside_xy: FloatArray,
+    box: BoxXyxy | None,
+) -> BoolArray:
     """Return a given mask, its outline settled, with what the points add and take away."""
     limit = None
     if box is not None:
@@ -151,7 +154,7 @@ def _corrected(
     return obey(mask, inside_xy, outside_xy)
 
 
-def _reaching(box: BoxXyxy, inside_xy: Doubles) -> BoxXyxy:
+def _reaching(box: BoxXyxy, inside_xy: FloatArray) -> BoxXyxy:
     """Return a box stretched to points on the object that lie little outside it."""
     left, top, right, bottom = box
     reach = max(BOX_SLACK_PX, STRETCH_SHARE * max(right - left, bottom - top))
@@ -167,7 +170,7 @@ def _reaching(box: BoxXyxy, inside_xy: Doubles) -> BoxXyxy:
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
-def _pixels_in(box: BoxXyxy, size_wh: tuple[int, int]) -> Mask:
+def _pixels_in(box: BoxXyxy, size_wh: tuple[int, int]) -> BoolArray:
     columns, rows = np.arange(size_wh[0]), np.arange(size_wh[1])
     return np.asarray(
         ((rows > box[1]) & (rows < box[3]))[:, None] & ((columns > box[0]) & (columns < box[2]))

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Mask = npt.NDArray[np.bool_]
-Soft = npt.NDArray[np.float32]
-Bins = npt.NDArray[np.uint16]
+from sam_common.types import BoolArray, Float32Array, UInt8Array, UInt16Array
 
 # Longer side of the images that colours are counted in.
 LOOK_SIDE_PX = 320
-# Bins for lightness, and for each of the two colour axes of CIELAB.
+# UInt16Array for lightness, and for each of the two colour axes of CIELAB.
 _LIGHT, _COLOUR = 16, 16
 BIN_COUNT = _LIGHT * _COLOUR * _COLOUR
 # Any colour may turn up anywhere, this likely: spread over all bins.
@@ -24,7 +21,7 @@ _SURPRISE = 0.02
 _MOST_ODDS = 4.0
 
 
-def find_bins(image_rgb: npt.NDArray[np.uint8]) -> Bins:
+def find_bins(image_rgb: UInt8Array) -> UInt16Array:
     """Return the colour bin of each pixel of the image made small, shape (h, w), uint16."""
     height, width = image_rgb.shape[:2]
     factor = min(1.0, LOOK_SIDE_PX / max(height, width))
@@ -36,7 +33,7 @@ def find_bins(image_rgb: npt.NDArray[np.uint8]) -> Bins:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class ColorHistogram:
     """How often each colour occurs in an object.
 
     Parameters
@@ -46,11 +43,11 @@ class Look:
 
     """
 
-    shares: Soft
+    shares: Float32Array
 
     @classmethod
-    def of(cls, bins: Bins, mask: Mask) -> Look | None:
-        """Return the look of a small mask, shape (h, w); None of an empty one."""
+    def of(cls, bins: UInt16Array, mask: BoolArray) -> ColorHistogram | None:
+        """Return the histogram of a small mask, shape (h, w); None of an empty one."""
         counts = np.bincount(bins[mask], minlength=BIN_COUNT).astype(np.float32)
         total = float(counts.sum())
         if not total:
@@ -63,15 +60,17 @@ class Look:
             cube = 0.5 * cube + 0.25 * (low + high)
         return cls(np.asarray(cube.ravel(), np.float32))
 
-    def likeness(self, other: Look) -> float:
-        """Return the Bhattacharyya coefficient of two looks [0-1]."""
+    def likeness(self, other: ColorHistogram) -> float:
+        """Return the Bhattacharyya coefficient of two histograms [0-1]."""
         return float(np.sqrt(self.shares * other.shares).sum())
 
-    def mixed(self, other: Look, share: float) -> Look:
-        """Return this look with a share of another one [0-1]."""
-        return Look(np.asarray((1 - share) * self.shares + share * other.shares, np.float32))
+    def mixed(self, other: ColorHistogram, share: float) -> ColorHistogram:
+        """Return this histogram with a share of another one [0-1]."""
+        return ColorHistogram(
+            np.asarray((1 - share) * self.shares + share * other.shares, np.float32)
+        )
 
-    def against(self, around: Look) -> Soft:
+    def against(self, around: ColorHistogram) -> Float32Array:
         """Return the log-odds that each colour is the object's and not of what is around it.
 
         Returns
@@ -84,7 +83,7 @@ class Look:
         return np.asarray(np.clip(odds, -_MOST_ODDS, _MOST_ODDS), np.float32)
 
 
-def _colour_bins() -> npt.NDArray[np.uint16]:
+def _colour_bins() -> UInt16Array:
     """Fine near grey, where most things are, and coarse far off."""
     offset = np.arange(256) - 128.0
     level = np.sign(offset) * np.sqrt(np.abs(offset) / 80.0)

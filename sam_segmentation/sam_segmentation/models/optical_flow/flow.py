@@ -7,14 +7,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from sam_common.types import BoolArray, Float32Array, FloatArray, UInt8Array
 from sam_segmentation.models.optical_flow.window import Window
-
-Grey = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
-Soft = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
 
 # Longer side of the images that flow is computed on: at twice this it takes four times as long,
 # and masks follow no better.
@@ -46,12 +41,12 @@ class FlowField:
 
     """
 
-    back: Soft
-    forth: Soft
-    sure: Soft
-    scale_xy: Doubles
+    back: Float32Array
+    forth: Float32Array
+    sure: Float32Array
+    scale_xy: FloatArray
 
-    def carry(self, mask: Mask, window: Window) -> tuple[Soft, Soft]:
+    def carry(self, mask: BoolArray, window: Window) -> tuple[Float32Array, Float32Array]:
         """Return a mask of the frame before as it lies in a window of the new one.
 
         Parameters
@@ -71,7 +66,7 @@ class FlowField:
         soft = cv2.remap(mask.astype(np.float32), at[..., 0], at[..., 1], cv2.INTER_LINEAR)
         return np.asarray(soft, np.float32), window.sample(self.sure)
 
-    def motion_of(self, mask: Mask | None) -> tuple[Doubles, float] | None:
+    def motion_of(self, mask: BoolArray | None) -> tuple[FloatArray, float] | None:
         """Return how a mask of the frame before moved: turned, scaled and shifted.
 
         Parameters
@@ -116,7 +111,7 @@ class FlowField:
         return np.asarray(motion, np.float64), float(np.count_nonzero(fits)) / len(kept)
 
 
-def shrink_grey(image_rgb: npt.NDArray[np.uint8]) -> Grey:
+def shrink_grey(image_rgb: UInt8Array) -> UInt8Array:
     """Return the small grey image that flow is computed on, shape (h, w), uint8."""
     height, width = image_rgb.shape[:2]
     factor = min(1.0, FLOW_SIDE_PX / max(height, width))
@@ -129,7 +124,7 @@ def shrink_grey(image_rgb: npt.NDArray[np.uint8]) -> Grey:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def find_flow(before: Grey, now: Grey, size_wh: tuple[int, int]) -> FlowField:
+def find_flow(before: UInt8Array, now: UInt8Array, size_wh: tuple[int, int]) -> FlowField:
     """Return the flow between the small grey images of two frames of this size [px]."""
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     height, width = now.shape

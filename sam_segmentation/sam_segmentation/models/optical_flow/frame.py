@@ -6,20 +6,17 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.scored_mask import ScoredMask
+from sam_common.types import BoolArray, FloatArray, UInt8Array
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.segmenter import Embedding, Segmenter
-from sam_segmentation.models.optical_flow.color_histogram import Look, find_bins
-from sam_segmentation.models.optical_flow.flow import FlowField, Grey, find_flow, shrink_grey
+from sam_segmentation.models.optical_flow.color_histogram import ColorHistogram, find_bins
+from sam_segmentation.models.optical_flow.flow import FlowField, find_flow, shrink_grey
 from sam_segmentation.models.optical_flow.window import shrink_mask
 
-Mask = npt.NDArray[np.bool_]
-Doubles = npt.NDArray[np.float64]
 
-
-class FrameView:
+class FlowFrame:
     """One frame.
 
     Parameters
@@ -32,7 +29,7 @@ class FrameView:
     """
 
     def __init__(
-        self, image_rgb: npt.NDArray[np.uint8], before: Grey | None, segmenter: Segmenter
+        self, image_rgb: UInt8Array, before: UInt8Array | None, segmenter: Segmenter
     ) -> None:
         self.image_rgb = image_rgb
         self.size_wh = (image_rgb.shape[1], image_rgb.shape[0])
@@ -49,18 +46,18 @@ class FrameView:
         return find_flow(self._before, self.grey, self.size_wh)
 
     @cached_property
-    def camera_motion(self) -> Doubles:
+    def camera_motion(self) -> FloatArray:
         """How most of the image moved, as `FlowField.motion_of` returns it."""
         found = self.flow.motion_of(None) if self.flow is not None else None
         return np.eye(2, 3) if found is None else found[0]
 
     @cached_property
-    def look(self) -> Look:
+    def histogram(self) -> ColorHistogram:
         """How the whole image looks."""
-        look = Look.of(self.bins, np.ones(self.bins.shape, bool))
-        if look is None:
+        histogram = ColorHistogram.of(self.bins, np.ones(self.bins.shape, bool))
+        if histogram is None:
             raise RuntimeError('a checked image has pixels')
-        return look
+        return histogram
 
     @cached_property
     def embedding(self) -> Embedding:
@@ -71,6 +68,6 @@ class FrameView:
         """Return the segmenter's answer to a prompt on the frame."""
         return self._segmenter.segment(self.embedding, prompt, refine_rounds=refine_rounds)[0]
 
-    def shrink(self, mask: Mask) -> Mask:
+    def shrink(self, mask: BoolArray) -> BoolArray:
         """Return a mask of the frame at the size in which colours are counted."""
         return shrink_mask(mask, (self.bins.shape[1], self.bins.shape[0]))

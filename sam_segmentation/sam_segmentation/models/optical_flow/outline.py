@@ -5,16 +5,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.masks import mask_to_box
-from sam_segmentation.models.optical_flow.frame import FrameView
+from sam_common.types import BoolArray, Float32Array, FloatArray
+from sam_segmentation.models.optical_flow.frame import FlowFrame
 from sam_segmentation.models.optical_flow.state import FlowState
 from sam_segmentation.models.optical_flow.window import Window, ring_around
-
-Mask = npt.NDArray[np.bool_]
-Soft = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
 
 _MARGIN_SHARE, _MARGIN_PX = 0.15, 6.0
 # Longer side of the image in which shapes are looked for, near and everywhere [px].
@@ -28,7 +24,9 @@ _NEAR_SHARE = 0.4
 _SPAN_PX = 2
 
 
-def placed(shape: Mask, place: Doubles, size_wh: tuple[int, int]) -> tuple[Window, Mask]:
+def placed(
+    shape: BoolArray, place: FloatArray, size_wh: tuple[int, int]
+) -> tuple[Window, BoolArray]:
     """Return a shape where it should be: a window round it, and its mask in there."""
     height, width = shape.shape
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) - 0.5
@@ -42,12 +40,12 @@ def placed(shape: Mask, place: Doubles, size_wh: tuple[int, int]) -> tuple[Windo
     return window, np.asarray(outline > 0.5)
 
 
-def shape_area(shape: Mask, place: Doubles) -> float:
+def shape_area(shape: BoolArray, place: FloatArray) -> float:
     """Return the area of a shape where it should be, in and out of the image [px]."""
     return float(np.count_nonzero(shape) * abs(np.linalg.det(place[:, :2])))
 
 
-def cut_out(mask: Mask) -> tuple[Mask, Doubles]:
+def cut_out(mask: BoolArray) -> tuple[BoolArray, FloatArray]:
     """Return a mask as a shape and its place; it must not be empty."""
     box = mask_to_box(mask)
     if box is None:
@@ -57,14 +55,14 @@ def cut_out(mask: Mask) -> tuple[Mask, Doubles]:
     return mask[top:bottom, left:right].copy(), place
 
 
-def compose(second: Doubles, first: Doubles) -> Doubles:
+def compose(second: FloatArray, first: FloatArray) -> FloatArray:
     """Return the motion that does one and then another, each of shape (2, 3)."""
     turned = second[:, :2] @ first
     turned[:, 2] += second[:, 2]
     return np.asarray(turned)
 
 
-def signed_distance(mask: Mask) -> Soft:
+def signed_distance(mask: BoolArray) -> Float32Array:
     """Return how far inside a mask each pixel is [px]; negative outside."""
     inside = np.pad(mask.astype(np.uint8), 1, 'edge')
     deep, far = (
@@ -75,15 +73,15 @@ def signed_distance(mask: Mask) -> Soft:
     return np.asarray(np.where(mask, np.minimum(deep, most), -np.minimum(far, most)), np.float32)
 
 
-def contrast_of(state_odds: Soft, mask: Mask, view: FrameView) -> float:
+def contrast_of(state_odds: Float32Array, mask: BoolArray, view: FlowFrame) -> float:
     """Return how clearly colours set a mask apart from what is around it [0-1].
 
     Parameters
     ----------
     state_odds : array of float32, shape (BIN_COUNT,)
-        `Look.against` the whole image.
+        `ColorHistogram.against` the whole image.
     mask : array of bool, shape (H, W)
-    view : FrameView
+    view : FlowFrame
 
     """
     small = view.shrink(mask)
@@ -94,7 +92,7 @@ def contrast_of(state_odds: Soft, mask: Mask, view: FrameView) -> float:
     return max(0.0, float(chance[small].mean() - chance[ring].mean()))
 
 
-def find_near(state: FlowState, view: FrameView, place: Doubles) -> Doubles:
+def find_near(state: FlowState, view: FlowFrame, place: FloatArray) -> FloatArray:
     """Return where the object's shape is seen near a place; the place itself where it is not."""
     score, centre, factor = _scores(state, view, place, None, side_px=_NEAR_SIDE_PX)
     drift = np.hypot(*state.drift_xy) * factor
@@ -106,14 +104,14 @@ def find_near(state: FlowState, view: FrameView, place: Doubles) -> Doubles:
 
 
 def find_far(
-    state: FlowState, view: FrameView, place: Doubles, taken: Mask, *, count: int
-) -> list[Doubles]:
+    state: FlowState, view: FlowFrame, place: FloatArray, taken: BoolArray, *, count: int
+) -> list[FloatArray]:
     """Return where in the whole image the object's shape may be seen, the likeliest first.
 
     Parameters
     ----------
     state : FlowState
-    view : FrameView
+    view : FlowFrame
     place : array of float64, shape (2, 3)
         Where it should be.
     taken : array of bool, shape (H, W)
@@ -128,7 +126,7 @@ def find_far(
     inside = np.clip(centre, 0.0, np.array(score.shape[::-1]) - 1.0)
     near = _nearness(score, inside, side * (1.0 + _GROWTH * state.hidden))
     weighted = score * (_FAR_WEIGHT + (1.0 - _FAR_WEIGHT) * near)
-    places: list[Doubles] = []
+    places: list[FloatArray] = []
     while len(places) < count:
         found = _best(weighted)
         if found[1] < max(_LEAST_CONTRAST, _USUAL_SHARE * state.contrast):
@@ -139,10 +137,10 @@ def find_far(
 
 
 def _scores(
-    state: FlowState, view: FrameView, place: Doubles, taken: Mask | None, *, side_px: int
-) -> tuple[Soft, Doubles, float]:
+    state: FlowState, view: FlowFrame, place: FloatArray, taken: BoolArray | None, *, side_px: int
+) -> tuple[Float32Array, FloatArray, float]:
     """Return how well the shape fits round each pixel of a small image, and its middle there."""
-    chance = _chance(state.look.against(view.look), view)
+    chance = _chance(state.histogram.against(view.histogram), view)
     if taken is not None:
         chance[view.shrink(taken)] = 0.0
     factor = min(1.0, side_px / max(view.size_wh))
@@ -153,29 +151,29 @@ def _scores(
     return np.asarray(score, np.float32), centre, factor
 
 
-def _nearness(score: Soft, centre: Doubles, span: float) -> Soft:
+def _nearness(score: Float32Array, centre: FloatArray, span: float) -> Float32Array:
     ys, xs = np.ogrid[: score.shape[0], : score.shape[1]]
     squared = (xs - centre[0]) ** 2 + (ys - centre[1]) ** 2
     return np.asarray(np.exp(-squared / (2.0 * span**2)), np.float32)
 
 
-def _best(score: Soft) -> tuple[Doubles, float]:
+def _best(score: Float32Array) -> tuple[FloatArray, float]:
     y, x = np.unravel_index(int(score.argmax()), score.shape)
     return np.array([x, y], np.float64), float(score[y, x])
 
 
-def _shifted(place: Doubles, by_xy: Doubles) -> Doubles:
+def _shifted(place: FloatArray, by_xy: FloatArray) -> FloatArray:
     moved = place.copy()
     moved[:, 2] += by_xy
     return moved
 
 
-def _chance(odds: Soft, view: FrameView) -> Soft:
+def _chance(odds: Float32Array, view: FlowFrame) -> Float32Array:
     table = 1.0 / (1.0 + np.exp(-odds))
     return np.asarray(table[view.bins], np.float32)
 
 
-def _kernel(shape: Mask, place: Doubles, factor: float) -> tuple[Soft, Doubles]:
+def _kernel(shape: BoolArray, place: FloatArray, factor: float) -> tuple[Float32Array, FloatArray]:
     """Return what answers the mean in a shape less that around it, and where its middle is."""
     small = place * factor
     height, width = shape.shape

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.masks import remove_small_regions
-from sam_segmentation.models.optical_flow.frame import FrameView
+from sam_common.types import BoolArray, Float32Array, FloatArray
+from sam_segmentation.models.optical_flow.frame import FlowFrame
 from sam_segmentation.models.optical_flow.outline import (
     compose,
     find_near,
@@ -21,10 +21,6 @@ from sam_segmentation.models.optical_flow.outline import (
 )
 from sam_segmentation.models.optical_flow.state import FlowState
 from sam_segmentation.models.optical_flow.window import Window
-
-Mask = npt.NDArray[np.bool_]
-Soft = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
 
 # A carried outline is this exact, as a share of the image's width; and no more is believed of it
 # [log-odds], the less where the flow is not consistent.
@@ -51,7 +47,7 @@ _PIECE_SHARE = 0.02
 
 
 @dataclass(frozen=True, eq=False)
-class Claim:
+class PixelClaim:
     """What one object claims of a frame.
 
     Parameters
@@ -75,16 +71,16 @@ class Claim:
     """
 
     window: Window
-    odds: Soft
-    colour: Soft
-    outline: Mask
+    odds: Float32Array
+    colour: Float32Array
+    outline: BoolArray
     shape_px: float
-    place: Doubles
+    place: FloatArray
     drift_xy: tuple[float, float]
     follows: bool
 
 
-def make_claim(state: FlowState, view: FrameView) -> Claim:
+def make_claim(state: FlowState, view: FlowFrame) -> PixelClaim:
     """Return what an object claims of the next frame."""
     mask = None if state.hidden else state.bits.mask
     place, drift_xy, follows = _move(state, mask, view)
@@ -105,18 +101,20 @@ def make_claim(state: FlowState, view: FrameView) -> Claim:
     muted = np.sign(colour) * np.maximum(np.abs(colour) - _MUTE_ODDS, 0.0)
     sigma = max(0.5, _SMOOTH_SHARE * view.size_wh[0])
     odds = np.asarray(cv2.GaussianBlur(prior + muted, (0, 0), sigma), np.float32)
-    return Claim(
+    return PixelClaim(
         window, odds, colour, outline, shape_area(state.shape, place), place, drift_xy, follows
     )
 
 
-def colour_odds(state: FlowState, view: FrameView, window: Window) -> Soft:
+def colour_odds(state: FlowState, view: FlowFrame, window: Window) -> Float32Array:
     """Return what the colours in a window say for an object [log-odds]."""
-    around = state.around.mixed(view.look, _WHOLE_SHARE)
-    return window.sample(state.look.against(around)[view.bins])
+    around = state.around.mixed(view.histogram, _WHOLE_SHARE)
+    return window.sample(state.histogram.against(around)[view.bins])
 
 
-def settle(claims: Mapping[int, Claim], size_wh: tuple[int, int]) -> dict[int, Mask]:
+def assign_pixels(
+    claims: Mapping[int, PixelClaim], size_wh: tuple[int, int]
+) -> dict[int, BoolArray]:
     """Give each pixel to the object that claims it most, if any does.
 
     Returns
@@ -141,8 +139,8 @@ def settle(claims: Mapping[int, Claim], size_wh: tuple[int, int]) -> dict[int, M
 
 
 def _move(
-    state: FlowState, mask: Mask | None, view: FrameView
-) -> tuple[Doubles, tuple[float, float], bool]:
+    state: FlowState, mask: BoolArray | None, view: FlowFrame
+) -> tuple[FloatArray, tuple[float, float], bool]:
     """Return where the object's shape should be, its drift, and whether flow could follow it."""
     camera = view.camera_motion
     drift_x, drift_y = state.drift_xy
@@ -168,7 +166,7 @@ def _move(
     return find_near(state, view, place), state.drift_xy, False
 
 
-def _shift_at(motion: Doubles, mask: Mask) -> Doubles:
+def _shift_at(motion: FloatArray, mask: BoolArray) -> FloatArray:
     """Return the shift that a motion is at the middle of a mask."""
     ys, xs = np.nonzero(mask)
     centre = np.array([xs.mean(), ys.mean()])
@@ -177,6 +175,6 @@ def _shift_at(motion: Doubles, mask: Mask) -> Doubles:
     return shift
 
 
-def _is_sane(motion: Doubles) -> bool:
+def _is_sane(motion: FloatArray) -> bool:
     scaling = abs(np.linalg.det(motion[:, :2]))
     return bool(_MOST_SCALING**-2 < scaling < _MOST_SCALING**2)

@@ -9,19 +9,18 @@ import cv2
 import numpy as np
 
 from sam_common.masks import remove_small_regions
+from sam_common.types import BoolArray, FloatArray
 from sam_segmentation.core.prompt import Prompt
-from sam_segmentation.models.optical_flow.color_histogram import Look
-from sam_segmentation.models.optical_flow.frame import FrameView
+from sam_segmentation.models.optical_flow.color_histogram import ColorHistogram
+from sam_segmentation.models.optical_flow.frame import FlowFrame
 from sam_segmentation.models.optical_flow.outline import (
-    Doubles,
-    Mask,
     contrast_of,
     find_far,
     find_near,
     placed,
     shape_area,
 )
-from sam_segmentation.models.optical_flow.pixels import Claim, colour_odds
+from sam_segmentation.models.optical_flow.pixels import PixelClaim, colour_odds
 from sam_segmentation.models.optical_flow.state import Bits, FlowState
 
 # So many places are tried.
@@ -36,16 +35,18 @@ _HEALED = 0.05
 _DISTINCT_SHARE = 0.7
 
 
-def find_again(state: FlowState, claim: Claim, others: Mask, view: FrameView) -> FlowState:
+def find_again(
+    state: FlowState, claim: PixelClaim, others: BoolArray, view: FlowFrame
+) -> FlowState:
     """Return the state of a hidden object: as it was, or seen again.
 
     Parameters
     ----------
     state : FlowState
-    claim : Claim
+    claim : PixelClaim
     others : array of bool, shape (H, W)
         Pixels of other objects, which are not its own.
-    view : FrameView
+    view : FlowFrame
 
     """
     best, best_likeness = state, _LIKE
@@ -56,21 +57,21 @@ def find_again(state: FlowState, claim: Claim, others: Mask, view: FrameView) ->
     return best
 
 
-def heal(state: FlowState, claim: Claim, others: Mask, view: FrameView) -> FlowState:
+def heal(state: FlowState, claim: PixelClaim, others: BoolArray, view: FlowFrame) -> FlowState:
     """Return the state of an object of which long only a part was seen: as it was, or whole again.
 
     Nothing may be in front of it: then its mask has lost the rest by mistake.
     """
-    seen = Look.of(view.bins, view.shrink(state.bits.mask))
+    seen = ColorHistogram.of(view.bins, view.shrink(state.bits.mask))
     place = find_near(state, view, claim.place)
     whole, likeness = _try(replace(state, place=place), place, others, view)
-    if seen is None or likeness < max(_LIKE, seen.likeness(state.look) + _HEALED):
+    if seen is None or likeness < max(_LIKE, seen.likeness(state.histogram) + _HEALED):
         return state
     return replace(whole, drift_xy=state.drift_xy)
 
 
 def _try(
-    state: FlowState, place: Doubles, others: Mask, view: FrameView
+    state: FlowState, place: FloatArray, others: BoolArray, view: FlowFrame
 ) -> tuple[FlowState, float]:
     """Return the state of an object at a place, and how much what is there looks like it."""
     window, outline = placed(state.shape, place, view.size_wh)
@@ -85,14 +86,14 @@ def _try(
         return state, 0.0
     answer = view.segment(Prompt(mask=window.paste(part)))
     mask = answer.mask & ~others
-    look = Look.of(view.bins, view.shrink(mask))
+    histogram = ColorHistogram.of(view.bins, view.shrink(mask))
     share = np.count_nonzero(mask) / area
-    if look is None or not _FOUND_SHARE < share < _MOST_SHARE:
+    if histogram is None or not _FOUND_SHARE < share < _MOST_SHARE:
         return state, 0.0
-    contrast = contrast_of(state.look.against(view.look), mask, view)
+    contrast = contrast_of(state.histogram.against(view.histogram), mask, view)
     if contrast < _DISTINCT_SHARE * state.contrast:
         return state, 0.0  # a piece of something larger
-    likeness = look.likeness(state.look)
+    likeness = histogram.likeness(state.histogram)
     seen = replace(
         state,
         bits=Bits.of(mask),

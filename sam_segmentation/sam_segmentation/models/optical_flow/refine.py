@@ -7,15 +7,12 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.scored_mask import ScoredMask
+from sam_common.types import BoolArray, FloatArray
 from sam_segmentation.core.prompt import FOREGROUND, Prompt
 from sam_segmentation.models.grabcut.points import obey
-from sam_segmentation.models.optical_flow.frame import FrameView
-
-Mask = npt.NDArray[np.bool_]
-Doubles = npt.NDArray[np.float64]
+from sam_segmentation.models.optical_flow.frame import FlowFrame
 
 # A click that changes less than this share of the mask was not understood.
 _LEAST_SHARE = 0.01
@@ -24,7 +21,9 @@ _LEAST_PX = 25
 _MOST_SHARE = 0.6
 
 
-def refine(view: FrameView, present: Mask, prompt: Prompt, *, refine_rounds: int) -> ScoredMask:
+def refine(
+    view: FlowFrame, present: BoolArray, prompt: Prompt, *, refine_rounds: int
+) -> ScoredMask:
     """Return a mask, bool (H, W), corrected by a prompt.
 
     A box, a mask or logits replace what was there. Points are put to the segmenter together with
@@ -37,7 +36,7 @@ def refine(view: FrameView, present: Mask, prompt: Prompt, *, refine_rounds: int
     return replace(answer, mask=mask)
 
 
-def _answer(view: FrameView, present: Mask, prompt: Prompt, refine_rounds: int) -> ScoredMask:
+def _answer(view: FlowFrame, present: BoolArray, prompt: Prompt, refine_rounds: int) -> ScoredMask:
     whole = prompt.box_xyxy is not None or prompt.mask is not None or prompt.logits is not None
     if whole or not present.any():
         return view.segment(prompt, refine_rounds=refine_rounds)
@@ -65,13 +64,13 @@ def _answer(view: FrameView, present: Mask, prompt: Prompt, refine_rounds: int) 
     return ScoredMask(mask, answer.score)
 
 
-def _at(mask: Mask, points_xy: Doubles) -> list[bool]:
+def _at(mask: BoolArray, points_xy: FloatArray) -> list[bool]:
     height, width = mask.shape
     at = np.clip(np.floor(points_xy + 0.5).astype(int), 0, (width - 1, height - 1))
     return [bool(mask[y, x]) for x, y in at]
 
 
-def _is_unmoved(answer: Mask, present: Mask, point_xy: Doubles) -> bool:
+def _is_unmoved(answer: BoolArray, present: BoolArray, point_xy: FloatArray) -> bool:
     """Return whether next to nothing changed round a point."""
     changed = (answer ^ present).astype(np.uint8)
     _, pieces, stats, _ = cv2.connectedComponentsWithStats(changed, connectivity=4)

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.masks import mask_to_box
-from sam_segmentation.models.optical_flow.color_histogram import Look
-
-Mask = npt.NDArray[np.bool_]
+from sam_common.types import BoolArray, FloatArray, UInt8Array
+from sam_segmentation.models.optical_flow.color_histogram import ColorHistogram
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +34,10 @@ class Bits:
     top: int
     width: int
     height: int
-    bits: npt.NDArray[np.uint8]
+    bits: UInt8Array
 
     @classmethod
-    def of(cls, mask: Mask) -> Bits:
+    def of(cls, mask: BoolArray) -> Bits:
         """Return a mask of bool, shape (H, W), kept small."""
         size_wh = (mask.shape[1], mask.shape[0])
         box = mask_to_box(mask)
@@ -50,7 +48,7 @@ class Bits:
         return cls(size_wh, left, top, right - left, bottom - top, bits)
 
     @property
-    def mask(self) -> Mask:
+    def mask(self) -> BoolArray:
         """The mask of bool, shape (H, W)."""
         mask = np.zeros(self.size_wh[::-1], bool)
         count = self.width * self.height
@@ -84,9 +82,9 @@ class FlowState:
         The object's whole outline when it was last seen in full, cut out.
     place : array of float64, shape (2, 3)
         Takes homogeneous pixels of the shape to where they should be in that frame.
-    look : Look
+    histogram : ColorHistogram
         How the object looks when it is seen.
-    around : Look
+    around : ColorHistogram
         How what is around it looked when it was last seen.
     drift_xy : (float, float)
         How it moves beside what the camera's motion makes of it [px per frame].
@@ -97,17 +95,17 @@ class FlowState:
     presence : float
         How sure it is that the object is seen [0-1].
     hidden : int
-        Frames in a row in which it was not seen.
+        TfLookup in a row in which it was not seen.
     age : int
-        Frames since the shape was taken.
+        TfLookup since the shape was taken.
 
     """
 
     bits: Bits
-    shape: Mask
-    place: npt.NDArray[np.float64]
-    look: Look
-    around: Look
+    shape: BoolArray
+    place: FloatArray
+    histogram: ColorHistogram
+    around: ColorHistogram
     drift_xy: tuple[float, float]
     contrast: float
     score: float
@@ -121,7 +119,7 @@ class FlowState:
             'bits': self.bits.packed(),
             'shape': self.shape,
             'place': self.place,
-            'look': self.look.shares,
+            'histogram': self.histogram.shares,
             'around': self.around.shares,
             'drift_xy': list(self.drift_xy),
             'contrast': self.contrast,
@@ -139,8 +137,8 @@ class FlowState:
             bits=Bits.unpacked(packed['bits']),
             shape=np.asarray(packed['shape'], bool),
             place=np.asarray(packed['place'], np.float64),
-            look=Look(np.asarray(packed['look'], np.float32)),
-            around=Look(np.asarray(packed['around'], np.float32)),
+            histogram=ColorHistogram(np.asarray(packed['histogram'], np.float32)),
+            around=ColorHistogram(np.asarray(packed['around'], np.float32)),
             drift_xy=(drift_x, drift_y),
             contrast=float(packed['contrast']),
             score=float(packed['score']),

@@ -9,24 +9,23 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.errors import MissingFrameError
+from sam_common.types import BoolArray, UInt8Array
 from sam_segmentation.core.motion import BoxMotion
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.segmenter import Segmenter
-from sam_segmentation.core.tracked_mask import Sighting
+from sam_segmentation.core.tracked_mask import Observation
 from sam_segmentation.core.tracker import Tracker
 from sam_segmentation.core.tracker_options import TrackerOptions
-from sam_segmentation.models.optical_flow.flow import Grey
-from sam_segmentation.models.optical_flow.frame import FrameView
-from sam_segmentation.models.optical_flow.pixels import Claim, Mask, make_claim, settle
+from sam_segmentation.models.optical_flow.frame import FlowFrame
+from sam_segmentation.models.optical_flow.pixels import PixelClaim, assign_pixels, make_claim
 from sam_segmentation.models.optical_flow.redetect import find_again, heal
 from sam_segmentation.models.optical_flow.refine import refine
 from sam_segmentation.models.optical_flow.state import FlowState
 from sam_segmentation.models.optical_flow.visibility import begin, is_partial, judge
 
-# Frames that a branch can go back.
+# TfLookup that a branch can go back.
 HISTORY = 30
 # Every so many frames masks are segmented anew, and hidden objects looked for.
 _CORRECT_EVERY, _SEARCH_EVERY = 3, 2
@@ -57,16 +56,16 @@ class FlowTracker(Tracker):
         super().__init__(segmenter.name, device=segmenter.device, options=options)
         self._segmenter = segmenter
         self._states: dict[int, deque[FlowState]] = {}
-        self._greys: deque[Grey] = deque(maxlen=HISTORY + 1)
-        self._view: FrameView | None = None
+        self._greys: deque[UInt8Array] = deque(maxlen=HISTORY + 1)
+        self._view: FlowFrame | None = None
 
     def _step(
-        self, image_rgb: npt.NDArray[np.uint8], expected: Mapping[int, BoxMotion]
-    ) -> dict[int, Sighting]:
-        view = FrameView(image_rgb, self._greys[-1] if self._greys else None, self._segmenter)
+        self, image_rgb: UInt8Array, expected: Mapping[int, BoxMotion]
+    ) -> dict[int, Observation]:
+        view = FlowFrame(image_rgb, self._greys[-1] if self._greys else None, self._segmenter)
         before = {object_id: history[-1] for object_id, history in self._states.items()}
         claims = {object_id: make_claim(state, view) for object_id, state in before.items()}
-        masks = settle(claims, view.size_wh)
+        masks = assign_pixels(claims, view.size_wh)
         corrects = self.steps % _CORRECT_EVERY == 0 or view.flow is None
         states: dict[int, FlowState] = {}
         for object_id, state in before.items():
@@ -86,9 +85,9 @@ class FlowTracker(Tracker):
     def _search(
         self,
         states: dict[int, FlowState],
-        claims: Mapping[int, Claim],
-        masks: dict[int, Mask],
-        view: FrameView,
+        claims: Mapping[int, PixelClaim],
+        masks: dict[int, BoolArray],
+        view: FlowFrame,
         *,
         corrects: bool,
     ) -> None:
@@ -102,14 +101,14 @@ class FlowTracker(Tracker):
             states[object_id] = look(state, claims[object_id], others, view)
             masks[object_id] = states[object_id].bits.mask
 
-    def _add(self, object_id: int, prompt: Prompt) -> Sighting:
+    def _add(self, object_id: int, prompt: Prompt) -> Observation:
         view = self._newest()
         answer = view.segment(prompt, refine_rounds=self.options.refine_rounds)
         state = begin(answer, view)
         self._states[object_id] = deque([state], maxlen=HISTORY + 1)
         return _sighting(state)
 
-    def _refine(self, object_id: int, prompt: Prompt) -> Sighting:
+    def _refine(self, object_id: int, prompt: Prompt) -> Observation:
         view, history = self._newest(), self._states[object_id]
         answer = refine(
             view, history[-1].bits.mask, prompt, refine_rounds=self.options.refine_rounds
@@ -117,7 +116,7 @@ class FlowTracker(Tracker):
         history[-1] = replace(begin(answer, view), drift_xy=history[-1].drift_xy)
         return _sighting(history[-1])
 
-    def _newest(self) -> FrameView:
+    def _newest(self) -> FlowFrame:
         if self._view is None:
             raise MissingFrameError('no frame has come yet; step one, then prompt on it')
         return self._view
@@ -155,12 +154,12 @@ class FlowTracker(Tracker):
             self._states[int(object_id)] = history
 
 
-def _union(masks: list[Mask], view: FrameView) -> Mask:
+def _union(masks: list[BoolArray], view: FlowFrame) -> BoolArray:
     union = np.zeros(view.size_wh[::-1], bool)
     for mask in masks:
         union |= mask
     return union
 
 
-def _sighting(state: FlowState) -> Sighting:
-    return Sighting(state.bits.mask, state.score * state.presence, None, state.presence)
+def _sighting(state: FlowState) -> Observation:
+    return Observation(state.bits.mask, state.score * state.presence, None, state.presence)

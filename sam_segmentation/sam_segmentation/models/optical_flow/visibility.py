@@ -9,12 +9,13 @@ import numpy as np
 
 from sam_common.masks import mask_to_box
 from sam_common.scored_mask import ScoredMask
+from sam_common.types import BoolArray
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.evaluation.mask_metrics import mask_iou
-from sam_segmentation.models.optical_flow.color_histogram import BIN_COUNT, Look
-from sam_segmentation.models.optical_flow.frame import FrameView
-from sam_segmentation.models.optical_flow.outline import Mask, contrast_of, cut_out, shape_area
-from sam_segmentation.models.optical_flow.pixels import Claim
+from sam_segmentation.models.optical_flow.color_histogram import BIN_COUNT, ColorHistogram
+from sam_segmentation.models.optical_flow.frame import FlowFrame
+from sam_segmentation.models.optical_flow.outline import contrast_of, cut_out, shape_area
+from sam_segmentation.models.optical_flow.pixels import PixelClaim
 from sam_segmentation.models.optical_flow.state import Bits, FlowState, empty_like
 from sam_segmentation.models.optical_flow.window import ring_around
 
@@ -41,24 +42,24 @@ _AROUND_PX = 6
 _SCORE_DECAY = 0.98
 
 
-def begin(answer: ScoredMask, view: FrameView) -> FlowState:
+def begin(answer: ScoredMask, view: FlowFrame) -> FlowState:
     """Return the state of an object that was prompted."""
-    nothing = Look(np.full(BIN_COUNT, 1.0 / BIN_COUNT, np.float32))
+    nothing = ColorHistogram(np.full(BIN_COUNT, 1.0 / BIN_COUNT, np.float32))
     box = mask_to_box(answer.mask)
     if box is None:
         shape, place = np.ones((1, 1), bool), np.eye(2, 3)
     else:
         shape, place = cut_out(answer.mask)
     small = view.shrink(answer.mask)
-    look = Look.of(view.bins, small) or nothing
+    histogram = ColorHistogram.of(view.bins, small) or nothing
     return FlowState(
         bits=Bits.of(answer.mask),
         shape=shape,
         place=place,
-        look=look,
-        around=Look.of(view.bins, ring_around(small, _AROUND_PX)) or view.look,
+        histogram=histogram,
+        around=ColorHistogram.of(view.bins, ring_around(small, _AROUND_PX)) or view.histogram,
         drift_xy=(0.0, 0.0),
-        contrast=contrast_of(look.against(view.look), answer.mask, view),
+        contrast=contrast_of(histogram.against(view.histogram), answer.mask, view),
         score=answer.score,
         presence=0.0 if box is None else 1.0,
         hidden=int(box is None),
@@ -67,7 +68,13 @@ def begin(answer: ScoredMask, view: FrameView) -> FlowState:
 
 
 def judge(
-    state: FlowState, claim: Claim, mask: Mask, others: Mask, view: FrameView, *, corrects: bool
+    state: FlowState,
+    claim: PixelClaim,
+    mask: BoolArray,
+    others: BoolArray,
+    view: FlowFrame,
+    *,
+    corrects: bool,
 ) -> FlowState:
     """Return the state of an object in a new frame.
 
@@ -75,12 +82,12 @@ def judge(
     ----------
     state : FlowState
         In the frame before.
-    claim : Claim
+    claim : PixelClaim
     mask : array of bool, shape (H, W)
         What the object was given of its claim.
     others : array of bool, shape (H, W)
         What other objects were given.
-    view : FrameView
+    view : FlowFrame
     corrects : bool
         Whether the segmenter draws the outline anew.
 
@@ -99,8 +106,10 @@ def judge(
         return hide(moved)
     if not claim.follows:
         # Something else may lie where the shape was looked for.
-        look = Look.of(view.bins, view.shrink(mask))
-        if look is None or look.likeness(state.look) < _PART_LIKE + _WHOLE_LIKE * min(1.0, share):
+        histogram = ColorHistogram.of(view.bins, view.shrink(mask))
+        if histogram is None or histogram.likeness(
+            state.histogram
+        ) < _PART_LIKE + _WHOLE_LIKE * min(1.0, share):
             return hide(moved)
     score = state.score
     if corrects:
@@ -118,29 +127,35 @@ def judge(
     return learn(seen, mask, view, claim.shape_px)
 
 
-def learn(state: FlowState, mask: Mask, view: FrameView, shape_px: float) -> FlowState:
+def learn(state: FlowState, mask: BoolArray, view: FlowFrame, shape_px: float) -> FlowState:
     """Return the state of an object that is seen in full, with what that teaches."""
     box = mask_to_box(mask)
     small = view.shrink(mask)
-    fresh = Look.of(view.bins, small)
+    fresh = ColorHistogram.of(view.bins, small)
     if box is None or fresh is None:
         return state
-    around = Look.of(view.bins, ring_around(small, _AROUND_PX)) or view.look
+    around = ColorHistogram.of(view.bins, ring_around(small, _AROUND_PX)) or view.histogram
     width, height = view.size_wh
     cut_off = box[0] < 1 or box[1] < 1 or box[2] > width - 2 or box[3] > height - 2
     if cut_off and np.count_nonzero(mask) < shape_px:
         return replace(state, around=around, age=0)
     shape, place = cut_out(mask)
-    look = state.look.mixed(fresh, _LEARNED_SHARE)
-    contrast = contrast_of(look.against(view.look), mask, view)
+    histogram = state.histogram.mixed(fresh, _LEARNED_SHARE)
+    contrast = contrast_of(histogram.against(view.histogram), mask, view)
     return replace(
-        state, shape=shape, place=place, look=look, around=around, contrast=contrast, age=0
+        state,
+        shape=shape,
+        place=place,
+        histogram=histogram,
+        around=around,
+        contrast=contrast,
+        age=0,
     )
 
 
 def correct(
-    mask: Mask, claim: Claim, others: Mask, view: FrameView, score: float
-) -> tuple[Mask, float]:
+    mask: BoolArray, claim: PixelClaim, others: BoolArray, view: FlowFrame, score: float
+) -> tuple[BoolArray, float]:
     """Return the outline that the segmenter draws, if it agrees with a mask, and a score."""
     answer = view.segment(Prompt(mask=mask))
     drawn = answer.mask & ~others

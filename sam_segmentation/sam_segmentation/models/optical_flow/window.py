@@ -7,12 +7,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sam_common.boxes import BoxXyxy
-
-Mask = npt.NDArray[np.bool_]
-Soft = npt.NDArray[np.float32]
+from sam_common.types import BoolArray, Float32Array
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Window:
         """Index of the window's pixels in an array of the image's."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
-    def sample(self, small: Soft) -> Soft:
+    def sample(self, small: Float32Array) -> Float32Array:
         """Return what an array of the whole image, at any scale, says on the window's pixels.
 
         Parameters
@@ -72,20 +69,20 @@ class Window:
         sampled = cv2.warpAffine(small, warp, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(sampled, np.float32)
 
-    def paste(self, part: Mask) -> Mask:
+    def paste(self, part: BoolArray) -> BoolArray:
         """Return a mask of the window as one of the image, False outside the window."""
         whole = np.zeros(self.size_wh[::-1], bool)
         whole[self.rows_columns] = part
         return whole
 
 
-def shrink_mask(mask: Mask, size_wh: tuple[int, int]) -> Mask:
+def shrink_mask(mask: BoolArray, size_wh: tuple[int, int]) -> BoolArray:
     """Return a mask at another size; pixels that are half covered count."""
     small = cv2.resize(mask.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA)
     return np.asarray(small >= 0.5)
 
 
-def ring_around(part: Mask, margin_px: int) -> Mask:
+def ring_around(part: BoolArray, margin_px: int) -> BoolArray:
     """Return what lies round a mask, this near, without the mask itself."""
     side = 2 * margin_px + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))

@@ -41,7 +41,7 @@ class Candidates:
         Predicted IoU of each [0-1].
     tokens : tensor, shape (B, M or 1, C)
         What the pointer to the object is made of.
-    presence : tensor of float32, shape (B, 1)
+    object_score_logits : tensor of float32, shape (B, 1)
         Logit of the object being seen.
 
     """
@@ -49,7 +49,7 @@ class Candidates:
     logits: Tensor
     ious: Tensor
     tokens: Tensor
-    presence: Tensor
+    object_score_logits: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +60,8 @@ class Chosen:
     ----------
     logits : tensor of float32, shape (B, 1, S, S)
     ious : tensor of float32, shape (B,)
-    pointers : tensor of float32, shape (B, C)
-    presence : tensor of float32, shape (B, 1)
+    obj_ptrs : tensor of float32, shape (B, C)
+    object_score_logits : tensor of float32, shape (B, 1)
     candidates : int
         Of how many masks each was chosen.
 
@@ -69,8 +69,8 @@ class Chosen:
 
     logits: Tensor
     ious: Tensor
-    pointers: Tensor
-    presence: Tensor
+    obj_ptrs: Tensor
+    object_score_logits: Tensor
     candidates: int
 
     @classmethod
@@ -79,7 +79,7 @@ class Chosen:
         return cls(
             torch.cat([part.logits for part in parts]),
             torch.cat([part.ious for part in parts]),
-            torch.cat([part.pointers for part in parts]),
-            torch.cat([part.presence for part in parts]),
+            torch.cat([part.obj_ptrs for part in parts]),
+            torch.cat([part.object_score_logits for part in parts]),
             parts[0].candidates,
         )

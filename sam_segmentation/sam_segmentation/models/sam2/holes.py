@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
+
+from sam_common.types import Float32Array
 
 # As `sam2.utils.misc.fill_holes_in_mask_scores`, which needs a CUDA kernel that is seldom built.
 _FILLED_LOGIT = 0.1
 
 
-def fill_holes(logits: npt.NDArray[np.float32], max_area: int) -> npt.NDArray[np.float32]:
+def fill_holes(logits: Float32Array, max_area: int) -> Float32Array:
     """Return logits in which no small part of the background is left.
 
     Parameters

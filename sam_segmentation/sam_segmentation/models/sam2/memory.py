@@ -14,17 +14,17 @@ class FrameMemory:
 
     Parameters
     ----------
-    pointer : tensor of float32, shape (C,)
+    obj_ptr : tensor of float32, shape (C,)
         The object in one vector.
-    map : tensor of bfloat16, shape (h * w, c), or None
+    maskmem : tensor of bfloat16, shape (h * w, c), or None
         The frame and the object's mask in it; None: out of reach, so forgotten.
     is_sure : bool
         Whether the object was surely seen.
 
     """
 
-    pointer: Tensor
-    map: Tensor | None
+    obj_ptr: Tensor
+    maskmem: Tensor | None
     is_sure: bool = True
 
 
@@ -34,21 +34,21 @@ class Recalled:
 
     Parameters
     ----------
-    maps : list of (int, tensor)
-        With each map its place among the temporal positions: 0 for the frame that the object was
+    maskmems : list of (int, tensor)
+        With each memory its temporal position: 0 for the frame that the object was
         added on, else 1 and up to the newest.
-    pointers : list of (int, tensor)
-        With each pointer how many frames ago it was.
+    obj_ptrs : list of (int, tensor)
+        With each object pointer how many frames ago it was.
 
     """
 
-    maps: list[tuple[int, Tensor]]
-    pointers: list[tuple[int, Tensor]]
+    maskmems: list[tuple[int, Tensor]]
+    obj_ptrs: list[tuple[int, Tensor]]
 
     @property
     def structure(self) -> tuple[int, int]:
         """What objects must have in common to be batched."""
-        return len(self.maps), len(self.pointers)
+        return len(self.maskmems), len(self.obj_ptrs)
 
 
 @dataclass
@@ -106,6 +106,6 @@ class ObjectMemory:
     def tensors(self) -> list[Tensor]:
         """Return every tensor that is held."""
         memories = [*self.frames.values(), *([self.first] if self.first else [])]
-        held = [memory.pointer for memory in memories]
-        held += [memory.map for memory in memories if memory.map is not None]
+        held = [memory.obj_ptr for memory in memories]
+        held += [memory.maskmem for memory in memories if memory.maskmem is not None]
         return held + list(self.clicks or ())

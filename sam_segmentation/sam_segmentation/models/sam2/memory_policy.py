@@ -16,20 +16,20 @@ from sam_segmentation.models.sam2.memory import FrameMemory, ObjectMemory, Recal
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FrameAssessment:
     """What is to be thought of a frame's answers.
 
     Parameters
     ----------
     sure : set of int
         The objects that were surely seen.
-    impostors : set of int
+    identity_switches : set of int
         Those whose mask is another object's.
 
     """
 
     sure: set[int]
-    impostors: set[int]
+    identity_switches: set[int]
 
 
 class MemoryPolicy(ABC):
@@ -51,8 +51,8 @@ class MemoryPolicy(ABC):
         self._uses_pointers: bool = model.use_obj_ptrs_in_encoder
 
     @abstractmethod
-    def maps(self, memory: ObjectMemory, frame: int) -> list[tuple[int, FrameMemory]]:
-        """Return the places and the frames, but the first one, whose maps `frame` attends to."""
+    def maskmems(self, memory: ObjectMemory, frame: int) -> list[tuple[int, FrameMemory]]:
+        """Return the temporal positions and frames that `frame` attends to, but the first."""
 
     @abstractmethod
     def pick(
@@ -67,32 +67,34 @@ class MemoryPolicy(ABC):
         """
 
     @abstractmethod
-    def judge(
+    def assess(
         self,
         ids: Sequence[int],
         chosen: Chosen,
         expected: Mapping[int, BoxMotion],
         size_wh: tuple[int, int],
-    ) -> Verdict:
+    ) -> FrameAssessment:
         """Judge the answers of a frame for B objects with these ids."""
 
     @abstractmethod
     def _in_reach(self, memory: ObjectMemory) -> set[int]:
-        """Return the frames whose maps `now` or a later frame may still attend to."""
+        """Return the frames whose memories `now` or a later frame may still attend to."""
 
     def recall(self, memory: ObjectMemory, frame: int) -> Recalled | None:
         """Return what a frame attends to; None: the object is not known in it yet."""
-        if memory.first is None or memory.first.map is None:
+        if memory.first is None or memory.first.maskmem is None:
             return None
-        maps = [(0, memory.first.map)]
-        maps += [(t, one.map) for t, one in self.maps(memory, frame) if one.map is not None]
-        pointers: list[tuple[int, Tensor]] = []
+        maskmems = [(0, memory.first.maskmem)]
+        maskmems += [
+            (t, one.maskmem) for t, one in self.maskmems(memory, frame) if one.maskmem is not None
+        ]
+        obj_ptrs: list[tuple[int, Tensor]] = []
         if self._uses_pointers:
-            pointers.append((frame - memory.added, memory.first.pointer))
+            obj_ptrs.append((frame - memory.added, memory.first.obj_ptr))
             for ago in range(1, self._pointers + 1):
                 if frame - ago in memory.frames:
-                    pointers.append((ago, memory.frames[frame - ago].pointer))
-        return Recalled(maps, pointers)
+                    obj_ptrs.append((ago, memory.frames[frame - ago].obj_ptr))
+        return Recalled(maskmems, obj_ptrs)
 
     def forget(self, memory: ObjectMemory) -> None:
         """Drop what neither the frame `now` nor a later one can attend to."""
@@ -102,21 +104,21 @@ class MemoryPolicy(ABC):
             if index in reach:
                 kept[index] = one
             elif memory.now - index <= self._pointers:
-                kept[index] = replace(one, map=None)
+                kept[index] = replace(one, maskmem=None)
         memory.frames = kept
 
 
 class Fifo(MemoryPolicy):
     """The newest frames, as in `SAM2Base._prepare_memory_conditioned_features`."""
 
-    def maps(self, memory: ObjectMemory, frame: int) -> list[tuple[int, FrameMemory]]:
+    def maskmems(self, memory: ObjectMemory, frame: int) -> list[tuple[int, FrameMemory]]:
         """Return the frame before, and those before it in steps of the model's stride."""
         newest = (frame - 2) // self._stride * self._stride
         wanted = [newest - ago * self._stride for ago in reversed(range(self.count - 1))]
         wanted.append(frame - 1)
         return [
-            (place, memory.frames[index])
-            for place, index in enumerate(wanted, 1)
+            (t_pos, memory.frames[index])
+            for t_pos, index in enumerate(wanted, 1)
             if index in memory.frames
         ]
 
@@ -128,15 +130,15 @@ class Fifo(MemoryPolicy):
     ) -> None:
         """Leave the choice to the network."""
 
-    def judge(
+    def assess(
         self,
         ids: Sequence[int],
         chosen: Chosen,
         expected: Mapping[int, BoxMotion],
         size_wh: tuple[int, int],
-    ) -> Verdict:
+    ) -> FrameAssessment:
         """Believe everything."""
-        return Verdict(set(ids), set())
+        return FrameAssessment(set(ids), set())
 
     def _in_reach(self, memory: ObjectMemory) -> set[int]:
         # A correction of the frame `now` looks back from there.

@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from sam_common.boxes import BoxXyxy, box_iou
-from sam_segmentation.core.distractors import Claim, find_impostors
+from sam_common.types import BoolArray
+from sam_segmentation.core.distractors import Placement, find_identity_switches
 from sam_segmentation.core.motion import BoxMotion
 from sam_segmentation.models.sam2.answers import Candidates, Chosen
 from sam_segmentation.models.sam2.memory import FrameMemory, ObjectMemory
-from sam_segmentation.models.sam2.memory_policy import MemoryPolicy, Verdict
+from sam_segmentation.models.sam2.memory_policy import FrameAssessment, MemoryPolicy
 
 # How much the motion counts in the choice of a mask, beside the predicted IoU.
 _MOTION_WEIGHT = 0.15
@@ -32,17 +32,17 @@ _MIN_IOU, _MIN_PRESENCE, _MIN_AGREEMENT = 0.5, 0.0, 0.0
 class MotionAware(MemoryPolicy):
     """The newest frames in which the object was surely seen, and the frame before."""
 
-    def maps(self, memory: ObjectMemory, frame: int) -> list[tuple[int, FrameMemory]]:
+    def maskmems(self, memory: ObjectMemory, frame: int) -> list[tuple[int, FrameMemory]]:
         """Return the newest sure frames and the one before, whatever it is."""
         past = [
             (index, one)
             for index, one in memory.frames.items()
-            if index < frame and one.map is not None and (one.is_sure or index == frame - 1)
+            if index < frame and one.maskmem is not None and (one.is_sure or index == frame - 1)
         ]
         newest = past[-self.count :]
-        # The newest has the highest place, however many there are.
+        # The newest has the highest temporal position, however many there are.
         return [
-            (place, one) for place, (_, one) in enumerate(newest, self.count + 1 - len(newest))
+            (t_pos, one) for t_pos, (_, one) in enumerate(newest, self.count + 1 - len(newest))
         ]
 
     def pick(
@@ -62,21 +62,23 @@ class MotionAware(MemoryPolicy):
                 )
         return torch.from_numpy(scores.argmax(axis=1)).to(candidates.ious.device)
 
-    def judge(
+    def assess(
         self,
         ids: Sequence[int],
         chosen: Chosen,
         expected: Mapping[int, BoxMotion],
         size_wh: tuple[int, int],
-    ) -> Verdict:
+    ) -> FrameAssessment:
         """Return what to remember for long, and who is on another object's place."""
         masks = (chosen.logits[:, 0] > 0).cpu().numpy()
         boxes = [one[0] for one in boxes_of(chosen.logits, size_wh)]
-        ious, presences = chosen.ious.tolist(), chosen.presence[:, 0].tolist()
-        sure, claims = set(), {}
+        ious, presences = chosen.ious.tolist(), chosen.object_score_logits[:, 0].tolist()
+        sure, placements = set(), {}
         for i, object_id in enumerate(ids):
             motion = expected.get(object_id)
-            claims[object_id] = Claim(masks[i], boxes[i], motion.box_xyxy if motion else None)
+            placements[object_id] = Placement(
+                masks[i], boxes[i], motion.box_xyxy if motion else None
+            )
             agrees = (
                 motion is None
                 or not motion.is_steady
@@ -84,7 +86,7 @@ class MotionAware(MemoryPolicy):
             )
             if ious[i] > _MIN_IOU and presences[i] > _MIN_PRESENCE and agrees:
                 sure.add(object_id)
-        return Verdict(sure, find_impostors(claims))
+        return FrameAssessment(sure, find_identity_switches(placements))
 
     def _in_reach(self, memory: ObjectMemory) -> set[int]:
         # A correction of the frame `now` looks back from there, so one more of each.
@@ -102,9 +104,7 @@ def boxes_of(logits: Tensor, size_wh: tuple[int, int]) -> list[list[BoxXyxy | No
     ]
 
 
-def _box(
-    columns: npt.NDArray[np.bool_], rows: npt.NDArray[np.bool_], size_wh: tuple[int, int]
-) -> BoxXyxy | None:
+def _box(columns: BoolArray, rows: BoolArray, size_wh: tuple[int, int]) -> BoxXyxy | None:
     xs, ys = np.flatnonzero(columns), np.flatnonzero(rows)
     if not xs.size:
         return None

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from sam2.modeling.sam2_base import NO_OBJ_SCORE
 from sam2.modeling.sam2_utils import get_1d_sine_pe
 from torch import Tensor, nn
 
+from sam_common.types import UInt8Array
 from sam_segmentation.models.sam2.answers import Candidates, Chosen, FrameFeatures
 from sam_segmentation.models.sam2.constants import keep_constants
 from sam_segmentation.models.sam2.memory import Recalled
@@ -57,9 +57,9 @@ class Sam2Network:
         self._mean, self._std = (
             torch.tensor(value, device=device)[:, None, None] for value in (_MEAN, _STD)
         )
-        self._places: Tensor | None = None
+        self._maskmem_pos_enc: Tensor | None = None
 
-    def features(self, image_rgb: npt.NDArray[np.uint8]) -> FrameFeatures:
+    def features(self, image_rgb: UInt8Array) -> FrameFeatures:
         """Encode an image (H, W, 3) as the official loader of JPEG folders would have it."""
         size = self.model.image_size
         # Bicubic and with antialiasing, in Pillow's own fixed-point arithmetic.
@@ -94,16 +94,16 @@ class Sam2Network:
         All B must recall as many maps and as many pointers; not of the same times.
         """
         count = len(recalled)
-        pointers, pointer_places = self._pointers(recalled)
+        pointers, obj_pos = self._pointers(recalled)
         # Always float32: maps alone would stay bfloat16, which the processor mixes with nothing.
         memory = torch.cat(
             [
-                torch.stack([torch.cat([m for _, m in one.maps]) for one in recalled]).float(),
+                torch.stack([torch.cat([m for _, m in one.maskmems]) for one in recalled]).float(),
                 *pointers,
             ],
             dim=1,
         )
-        places = torch.cat([self._map_places(recalled), *pointer_places], dim=1)
+        places = torch.cat([self._maskmem_pos(recalled), *obj_pos], dim=1)
         fused = self.model.memory_attention(
             curr=[features.coarse.expand(-1, count, -1)],
             curr_pos=[features.positions.expand(-1, count, -1)],
@@ -168,7 +168,7 @@ class Sam2Network:
         several = candidates.tokens.shape[1] > 1
         pointers = model.obj_ptr_proj(candidates.tokens[rows, index if several else 0])
         if model.pred_obj_scores:
-            presence = candidates.presence
+            presence = candidates.object_score_logits
             seen = presence.sigmoid() if model.soft_no_obj_ptr else (presence > 0).float()
             if model.fixed_no_obj_ptr:
                 pointers = seen * pointers
@@ -177,7 +177,7 @@ class Sam2Network:
             candidates.logits[rows, index, None],
             ious[rows, index],
             pointers.float(),
-            candidates.presence,
+            candidates.object_score_logits,
             candidates.logits.shape[1],
         )
 
@@ -214,27 +214,27 @@ class Sam2Network:
         memory: Tensor = maps.flatten(2).transpose(1, 2).to(torch.bfloat16)
         return memory
 
-    def _map_places(self, recalled: Sequence[Recalled]) -> Tensor:
+    def _maskmem_pos(self, recalled: Sequence[Recalled]) -> Tensor:
         # What lies where does not depend on the time; when it was is added to all of a map.
         model = self.model
-        if self._places is None:
+        if self._maskmem_pos_enc is None:
             blank = torch.empty(1, model.mem_dim, self.side, self.side, device=self.device)
             where = model.memory_encoder.position_encoding(blank).flatten(2).transpose(1, 2)
-            self._places = where + model.maskmem_tpos_enc[:, 0]
-        when = [[model.num_maskmem - t - 1 for t, _ in one.maps] for one in recalled]
-        places: Tensor = self._places[torch.tensor(when, device=self.device)]
+            self._maskmem_pos_enc = where + model.maskmem_tpos_enc[:, 0]
+        when = [[model.num_maskmem - t - 1 for t, _ in one.maskmems] for one in recalled]
+        places: Tensor = self._maskmem_pos_enc[torch.tensor(when, device=self.device)]
         return places.flatten(1, 2)
 
     def _pointers(self, recalled: Sequence[Recalled]) -> tuple[list[Tensor], list[Tensor]]:
         model = self.model
-        if not recalled[0].pointers:
+        if not recalled[0].obj_ptrs:
             return [], []
-        vectors = torch.stack([torch.stack([p for _, p in one.pointers]) for one in recalled])
+        vectors = torch.stack([torch.stack([p for _, p in one.obj_ptrs]) for one in recalled])
         count, length, width = vectors.shape
         pieces = width // model.mem_dim
         places = vectors.new_zeros(count, length, model.mem_dim)
         if model.add_tpos_enc_to_obj_ptrs:
-            since = torch.tensor([[t for t, _ in one.pointers] for one in recalled])
+            since = torch.tensor([[t for t, _ in one.obj_ptrs] for one in recalled])
             since = since.to(self.device) / (model.max_obj_ptrs_in_encoder - 1)
             width = width if model.proj_tpos_enc_in_obj_ptrs else model.mem_dim
             encoded = get_1d_sine_pe(since.flatten(), dim=width)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sam_common.types import AnyArray
 from sam_segmentation.models.sam2.memory import FrameMemory, ObjectMemory
 
 
@@ -39,22 +39,24 @@ def unpack(packed: Mapping[str, Any], device: torch.device) -> ObjectMemory:
 
 def _pack_frame(memory: FrameMemory) -> dict[str, Any]:
     return {
-        'pointer': memory.pointer.cpu().numpy(),
+        'obj_ptr': memory.obj_ptr.cpu().numpy(),
         # NumPy has no bfloat16; its bits are kept.
-        'map': None if memory.map is None else memory.map.cpu().view(torch.int16).numpy(),
+        'maskmem': None
+        if memory.maskmem is None
+        else memory.maskmem.cpu().view(torch.int16).numpy(),
         'is_sure': int(memory.is_sure),
     }
 
 
 def _unpack_frame(packed: Mapping[str, Any], device: torch.device) -> FrameMemory:
-    bits = packed['map']
+    bits = packed['maskmem']
     return FrameMemory(
-        _tensor(packed['pointer'], device),
+        _tensor(packed['obj_ptr'], device),
         None if bits is None else _tensor(bits, device).view(torch.bfloat16),
         bool(packed['is_sure']),
     )
 
 
-def _tensor(array: npt.NDArray[Any], device: torch.device) -> Tensor:
+def _tensor(array: AnyArray, device: torch.device) -> Tensor:
     # A copy: the snapshot stays as it is, and may be read-only.
     return torch.from_numpy(np.array(array)).to(device)

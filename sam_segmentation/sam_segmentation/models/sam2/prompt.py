@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from sam_common.types import Float32Array
 from sam_segmentation.core.errors import PromptError
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.models.sam2.network import Sam2Network
@@ -36,7 +36,7 @@ def mask_input(prompt: Prompt, network: Sam2Network) -> Tensor:
 
 
 def rough_logits(
-    prompt: Prompt, network: Sam2Network, previous: npt.NDArray[np.float32] | None
+    prompt: Prompt, network: Sam2Network, previous: Float32Array | None
 ) -> Tensor | None:
     """Return the mask that goes into the decoder with a prompt, (1, 1, S, S), or None."""
     side = network.logits_side

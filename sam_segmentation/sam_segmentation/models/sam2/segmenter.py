@@ -7,15 +7,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from sam_common.types import BoolArray, Float32Array
 from sam_segmentation.core.segmenter import EverythingOptions
 from sam_segmentation.core.tracker_options import TrackerOptions
 from sam_segmentation.models.checkpoints import resolve_checkpoint
-from sam_segmentation.models.packages import needed
+from sam_segmentation.models.packages import require_packages
 
-with needed('torch', 'torchvision', 'hydra-core', 'iopath', 'sam2==1.1.0'):
+with require_packages('torch', 'torchvision', 'hydra-core', 'iopath', 'sam2==1.1.0'):
     from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
     from sam2.sam2_image_predictor import SAM2ImagePredictor
     from sam2.utils import amg
@@ -99,6 +97,6 @@ class Sam2Segmenter(TorchSegmenter):
             stability_score_thresh=options.stability_score_thresh,
         )
 
-    def _mask_logits(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    def _mask_logits(self, mask: BoolArray) -> Float32Array:
         # As SAM 2 sees images: stretched to a square.
         return soft_logits(mask, (self._logits_side, self._logits_side))

@@ -8,22 +8,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from sam_common.errors import MissingFrameError, SamError
+from sam_common.types import Float32Array, UInt8Array
 from sam_segmentation.core.motion import BoxMotion
 from sam_segmentation.core.prompt import Prompt
-from sam_segmentation.core.tracked_mask import Sighting
+from sam_segmentation.core.tracked_mask import Observation
 from sam_segmentation.core.tracker import Tracker
 from sam_segmentation.core.tracker_options import FIFO, MOTION_AWARE, TrackerOptions
 from sam_segmentation.models.sam2.answers import Chosen, FrameFeatures
 from sam_segmentation.models.sam2.memory import FrameMemory, ObjectMemory, Recalled
-from sam_segmentation.models.sam2.memory_policy import Fifo, MemoryPolicy, Verdict
+from sam_segmentation.models.sam2.memory_policy import Fifo, FrameAssessment, MemoryPolicy
 from sam_segmentation.models.sam2.motion_aware import MotionAware
 from sam_segmentation.models.sam2.network import Sam2Network
+from sam_segmentation.models.sam2.observation import filled_logits, no_observation, observations
 from sam_segmentation.models.sam2.packing import pack, unpack
 from sam_segmentation.models.sam2.prompt import (
     MAX_LOGIT,
@@ -32,7 +32,6 @@ from sam_segmentation.models.sam2.prompt import (
     mask_input,
     rough_logits,
 )
-from sam_segmentation.models.sam2.sighting import filled_logits, sightings, unseen
 from sam_segmentation.models.torch.device import free_cache, on_device
 
 _POLICIES: dict[str, type[MemoryPolicy]] = {FIFO: Fifo, MOTION_AWARE: MotionAware}
@@ -78,8 +77,8 @@ class Sam2Tracker(Tracker):
         free_cache(self._torch_device)
 
     def _step(
-        self, image_rgb: npt.NDArray[np.uint8], expected: Mapping[int, BoxMotion]
-    ) -> dict[int, Sighting]:
+        self, image_rgb: UInt8Array, expected: Mapping[int, BoxMotion]
+    ) -> dict[int, Observation]:
         size_wh = (image_rgb.shape[1], image_rgb.shape[0])
         recalled = {
             object_id: self._policy.recall(memory, memory.now + 1)
@@ -88,15 +87,15 @@ class Sam2Tracker(Tracker):
         known = {object_id: one for object_id, one in recalled.items() if one is not None}
         features: FrameFeatures | None = None
         memories: dict[int, FrameMemory] = {}
-        seen: dict[int, Sighting] = {}
+        seen: dict[int, Observation] = {}
         if known:
             with self._running() as network:
                 features = network.features(image_rgb)
                 ids, chosen = self._follow(network, features, known, expected, size_wh)
-                verdict = self._policy.judge(ids, chosen, expected, size_wh)
-                memories = _memories(network, features, ids, chosen, verdict)
-                seen = dict(zip(ids, sightings(chosen, size_wh, self._holes), strict=True))
-            for object_id in verdict.impostors:
+                assessment = self._policy.assess(ids, chosen, expected, size_wh)
+                memories = _memories(network, features, ids, chosen, assessment)
+                seen = dict(zip(ids, observations(chosen, size_wh, self._holes), strict=True))
+            for object_id in assessment.identity_switches:
                 del memories[object_id], seen[object_id]
         # Nothing can fail from here on, so all objects have seen the frame, or none has.
         self._features = features
@@ -105,7 +104,10 @@ class Sam2Tracker(Tracker):
             if object_id in memories:
                 memory.put(memories[object_id])
             self._policy.forget(memory)
-        return {object_id: seen.get(object_id) or unseen(size_wh) for object_id in self._memories}
+        return {
+            object_id: seen.get(object_id) or no_observation(size_wh)
+            for object_id in self._memories
+        }
 
     def _follow(
         self,
@@ -126,19 +128,19 @@ class Sam2Tracker(Tracker):
             ids += batch
         return ids, Chosen.joined(answers)
 
-    def _add(self, object_id: int, prompt: Prompt) -> Sighting:
+    def _add(self, object_id: int, prompt: Prompt) -> Observation:
         now = self.steps - 1
         memory = ObjectMemory(now, now)
-        sighting = self._answered(memory, prompt, previous=None)
+        observation = self._answered(memory, prompt, previous=None)
         self._memories[object_id] = memory
-        return sighting
+        return observation
 
-    def _refine(self, object_id: int, prompt: Prompt) -> Sighting:
+    def _refine(self, object_id: int, prompt: Prompt) -> Observation:
         memory = self._memories[object_id].until(0)
         previous = self._tracks[object_id].last.logits
-        sighting = self._answered(memory, prompt, previous=previous)
+        observation = self._answered(memory, prompt, previous=previous)
         self._memories[object_id] = memory
-        return sighting
+        return observation
 
     def _remove(self, object_id: int) -> None:
         del self._memories[object_id]
@@ -166,8 +168,8 @@ class Sam2Tracker(Tracker):
         }
 
     def _answered(
-        self, memory: ObjectMemory, prompt: Prompt, *, previous: npt.NDArray[np.float32] | None
-    ) -> Sighting:
+        self, memory: ObjectMemory, prompt: Prompt, *, previous: Float32Array | None
+    ) -> Observation:
         """Answer a prompt on the frame last stepped, and remember it in `memory`."""
         if self._size_wh is None or self._image is None:
             raise MissingFrameError('no frame has come yet; step one, then prompt on it')
@@ -182,10 +184,12 @@ class Sam2Tracker(Tracker):
                 memory.clicks = clicks_of(prompt, memory.clicks, network, self._size_wh)
                 chosen = self._decoded(network, self._features, memory, rough)
             filled = filled_logits(chosen.logits, self._holes)
-            maps = network.memorize(self._features, filled, chosen.presence, prompted=True)
-            sighting = sightings(chosen, self._size_wh, self._holes)[0]
-        memory.put(FrameMemory(chosen.pointers[0].clone(), maps[0].clone()))
-        return sighting
+            maps = network.memorize(
+                self._features, filled, chosen.object_score_logits, prompted=True
+            )
+            observation = observations(chosen, self._size_wh, self._holes)[0]
+        memory.put(FrameMemory(chosen.obj_ptrs[0].clone(), maps[0].clone()))
+        return observation
 
     def _decoded(
         self,
@@ -234,7 +238,7 @@ def _memories(
     features: FrameFeatures,
     ids: Sequence[int],
     chosen: Chosen,
-    verdict: Verdict,
+    assessment: FrameAssessment,
 ) -> dict[int, FrameMemory]:
     memories = {}
     for begin in range(0, len(ids), network.max_batch):
@@ -242,13 +246,13 @@ def _memories(
         maps = network.memorize(
             features,
             chosen.logits[rows],
-            chosen.presence[rows],
+            chosen.object_score_logits[rows],
             prompted=False,
             candidates=chosen.candidates,
         )
         # Copies, or each would keep its whole batch.
         for i, object_id in enumerate(ids[rows], begin):
             memories[object_id] = FrameMemory(
-                chosen.pointers[i].clone(), maps[i - begin].clone(), object_id in verdict.sure
+                chosen.obj_ptrs[i].clone(), maps[i - begin].clone(), object_id in assessment.sure
             )
     return memories

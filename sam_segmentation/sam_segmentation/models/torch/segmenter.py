@@ -10,7 +10,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from torchvision.ops import batched_nms
 
@@ -18,6 +17,7 @@ from sam_common.bounds import check_everything, check_runs
 from sam_common.errors import SamError
 from sam_common.scored_mask import ScoredMask
 from sam_common.steps import Pace, Steps
+from sam_common.types import BoolArray, Float32Array, UInt8Array
 from sam_segmentation.core.errors import PromptError
 from sam_segmentation.core.prompt import Prompt
 from sam_segmentation.core.segmenter import Embedding, EverythingOptions, Segmenter
@@ -73,10 +73,10 @@ class TorchSegmenter(Segmenter):
         """Make the official automatic mask generator."""
 
     @abstractmethod
-    def _mask_logits(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    def _mask_logits(self, mask: BoolArray) -> Float32Array:
         """Bring a mask of the image's size to the model's low resolution."""
 
-    def _embed(self, image_rgb: npt.NDArray[np.uint8]) -> dict[str, Any]:
+    def _embed(self, image_rgb: UInt8Array) -> dict[str, Any]:
         # torch reads no negative strides, and warns of arrays that it must not write to.
         image = np.require(image_rgb, requirements=('C', 'W'))
         with self._running() as predictor:
@@ -145,7 +145,7 @@ class TorchSegmenter(Segmenter):
         return max(1, min(wanted, _MAX_BATCH_PIXELS // (width * height * _MASKS_PER_POINT)))
 
     def _clean(
-        self, masks: list[npt.NDArray[np.bool_]], area: int, iou_thresh: float, pace: Pace
+        self, masks: list[BoolArray], area: int, iou_thresh: float, pace: Pace
     ) -> Steps[list[int]]:
         """Remove small regions in place, and return the masks that are no duplicates then.
 
@@ -169,7 +169,7 @@ class TorchSegmenter(Segmenter):
         )
         return [int(index) for index in kept]
 
-    def _low_resolution(self, prompt: Prompt) -> npt.NDArray[np.float32] | None:
+    def _low_resolution(self, prompt: Prompt) -> Float32Array | None:
         if prompt.mask is not None:
             return self._mask_logits(prompt.mask)
         side = self._logits_side
@@ -210,12 +210,12 @@ class _Embedded:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._predictor, name)
 
-    def set_image(self, image: npt.NDArray[np.uint8]) -> None:
+    def set_image(self, image: UInt8Array) -> None:
         """Restore the embedding; the image itself is not needed."""
         _put(self._predictor, self._state)
 
 
-def soft_logits(mask: npt.NDArray[np.bool_], size_wh: tuple[int, int]) -> npt.NDArray[np.float32]:
+def soft_logits(mask: BoolArray, size_wh: tuple[int, int]) -> Float32Array:
     """Shrink a mask to logits: sure within and outside, in between along the border.
 
     Parameters

@@ -190,11 +190,11 @@ def test_objects_that_come_change_and_go_equal_the_official_predictor(
     assert largest_difference([{3: one[3]} for one in logits], three) <= MAX_DIFFERENCE
 
 
-def forget_a_map(tracker):
+def forget_a_maskmem(tracker):
     for memory in tracker._memories.values():
         newest = max(memory.frames)
-        blank = torch.zeros_like(memory.frames[newest].map)
-        memory.frames[newest] = replace(memory.frames[newest], map=blank)
+        blank = torch.zeros_like(memory.frames[newest].maskmem)
+        memory.frames[newest] = replace(memory.frames[newest], maskmem=blank)
 
 
 def remember_too_few_pointers(tracker):
@@ -212,7 +212,7 @@ def forget_everything(tracker):
 
 @pytest.mark.parametrize(
     'disturb',
-    [forget_a_map, remember_too_few_pointers, remember_too_few_maps, forget_everything],
+    [forget_a_maskmem, remember_too_few_pointers, remember_too_few_maps, forget_everything],
 )
 def test_a_disturbed_memory_is_noticed(segmenter, frames, official, disturb):
     tracker = segmenter.make_tracker(TrackerOptions())

@@ -88,11 +88,11 @@ def test_the_pointer_is_that_of_the_mask_that_was_taken(segmenter):
             chosen = network.choose(answers, torch.tensor([i]))
             assert torch.equal(chosen.logits, answers.logits[:, i : i + 1])
             assert chosen.ious == answers.ious[0, i]
-            pointers.append(chosen.pointers)
+            pointers.append(chosen.obj_ptrs)
     assert not torch.allclose(pointers[0], pointers[1])
     best = int(answers.ious.argmax())
     with torch.inference_mode():
-        assert torch.equal(network.choose(answers).pointers, pointers[best])
+        assert torch.equal(network.choose(answers).obj_ptrs, pointers[best])
 
 
 def remembered(policy, sure, *, total):
@@ -105,9 +105,9 @@ def remembered(policy, sure, *, total):
 
 
 def recalled_frames(policy, memory):
-    times = {id(one.map): index for index, one in memory.frames.items()}
+    times = {id(one.maskmem): index for index, one in memory.frames.items()}
     recalled = policy.recall(memory, memory.now + 1)
-    return [(place, times[id(kept)]) for place, kept in recalled.maps[1:]]
+    return [(place, times[id(kept)]) for place, kept in recalled.maskmems[1:]]
 
 
 def test_the_newest_sure_frames_and_the_last_one_are_recalled(policy):
@@ -139,10 +139,10 @@ def test_sure_is_what_is_good_seen_and_not_against_the_motion(policy):
     answers = chosen([HERE] * 5, ious=[0.9, 0.4, 0.9, 0.9, 0.9], presences=[2.0, 2, -1, 2, 2])
     elsewhere = (100.0, 80.0, 120.0, 95.0)
     motions = {1: steady(), 4: steady(elsewhere), 5: BoxMotion(elsewhere)}
-    assert policy.judge([1, 2, 3, 4, 5], answers, motions, SIZE_WH).sure == {1, 5}
+    assert policy.assess([1, 2, 3, 4, 5], answers, motions, SIZE_WH).sure == {1, 5}
 
 
-def test_an_impostor_is_not_seen_and_learns_nothing(segmenter):
+def test_a_switched_identity_is_not_seen_and_learns_nothing(segmenter):
     tracker = segmenter.make_tracker(OPTIONS)
     tracker.step(moving_shapes(0))
     for x in (20, 80):
@@ -152,7 +152,7 @@ def test_an_impostor_is_not_seen_and_learns_nothing(segmenter):
     assert before == {1: [1], 2: [1]}
     motions = {1: steady(), 2: steady((99.5, 14.5, 119.5, 29.5))}
     merged = chosen([HERE, HERE], ious=[0.9, 0.9], presences=[2.0, 2.0])
-    wide = Chosen(merged.logits, merged.ious, torch.zeros(2, 256), merged.presence, 3)
+    wide = Chosen(merged.logits, merged.ious, torch.zeros(2, 256), merged.object_score_logits, 3)
     with mock.patch.object(tracker, '_follow', return_value=([1, 2], wide)):
         seen = tracker._step(moving_shapes(2), motions)
     assert seen[1].is_seen
@@ -167,7 +167,7 @@ def test_the_official_policy_accuses_nobody(segmenter):
     tracker = segmenter.make_tracker(TrackerOptions())
     merged = chosen([HERE, HERE], ious=[0.9, 0.9], presences=[2.0, 2.0])
     motions = {1: steady(), 2: steady((99.5, 14.5, 119.5, 29.5))}
-    assert not tracker._policy.judge([1, 2], merged, motions, SIZE_WH).impostors
+    assert not tracker._policy.assess([1, 2], merged, motions, SIZE_WH).identity_switches
 
 
 def test_objects_at_once_go_as_each_would_alone(segmenter):

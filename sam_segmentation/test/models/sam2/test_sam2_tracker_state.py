@@ -164,8 +164,8 @@ def test_what_is_chosen_is_what_the_official_heads_choose(segmenter, bias):
     _, _, ious, logits, _, pointers, presence = official
     assert torch.equal(chosen.logits, logits)
     assert torch.equal(chosen.ious, ious.max(dim=1).values)
-    assert torch.equal(chosen.pointers, pointers)
-    assert torch.equal(chosen.presence, presence)
+    assert torch.equal(chosen.obj_ptrs, pointers)
+    assert torch.equal(chosen.object_score_logits, presence)
     assert bool((chosen.logits[0] == -1024).all()) == (bias < 0)
 
 

@@ -9,7 +9,7 @@ from std_msgs.msg import Header
 
 from sam_common import images as decoding
 from sam_common.errors import ImageError
-from sam_segmentation.ros import conversions
+from sam_common.ros import conversions
 
 HEADER = Header(stamp=Time(), frame_id='camera')
 SIZE_WH, PADDING = (8, 6), 5

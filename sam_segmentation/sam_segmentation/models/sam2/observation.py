@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sam_segmentation.core.tracked_mask import Sighting
+from sam_common.types import BoolArray
+from sam_segmentation.core.tracked_mask import Observation
 from sam_segmentation.models.sam2.answers import Chosen
 from sam_segmentation.models.sam2.holes import fill_holes
 from sam_segmentation.models.sam2.network import MAX_BATCH, upscaled
@@ -23,7 +23,9 @@ def filled_logits(logits: Tensor, fill_hole_area: int) -> Tensor:
     return torch.from_numpy(filled).to(logits.device)[:, None]
 
 
-def sightings(chosen: Chosen, size_wh: tuple[int, int], fill_hole_area: int) -> list[Sighting]:
+def observations(
+    chosen: Chosen, size_wh: tuple[int, int], fill_hole_area: int
+) -> list[Observation]:
     """Return each answer in an image of this size, without small holes."""
     filled = filled_logits(chosen.logits, fill_hole_area)
     host = filled[:, 0].cpu().numpy()
@@ -34,18 +36,18 @@ def sightings(chosen: Chosen, size_wh: tuple[int, int], fill_hole_area: int) -> 
         for mask in _masks(filled[begin : begin + MAX_BATCH], size_wh)
     ]
     scores = chosen.ious.tolist()
-    presences = chosen.presence.sigmoid()[:, 0].tolist()
+    presences = chosen.object_score_logits.sigmoid()[:, 0].tolist()
     return [
-        Sighting(mask, score, logits.copy(), presence)
+        Observation(mask, score, logits.copy(), presence)
         for mask, score, logits, presence in zip(masks, scores, host, presences, strict=True)
     ]
 
 
-def unseen(size_wh: tuple[int, int]) -> Sighting:
+def no_observation(size_wh: tuple[int, int]) -> Observation:
     """Return that nothing is seen in an image of this size."""
-    return Sighting(np.zeros((size_wh[1], size_wh[0]), np.bool_), 0.0, None, 0.0)
+    return Observation(np.zeros((size_wh[1], size_wh[0]), np.bool_), 0.0, None, 0.0)
 
 
-def _masks(logits: Tensor, size_wh: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def _masks(logits: Tensor, size_wh: tuple[int, int]) -> BoolArray:
     masks = upscaled(logits, (size_wh[1], size_wh[0])) > 0
     return np.asarray(masks[:, 0].cpu().numpy(), np.bool_)

@@ -2,14 +2,14 @@
 import pytest
 
 from sam_segmentation import ObjectState
-from sam_segmentation.core.life import Life
+from sam_segmentation.core.track import TrackState
 
 VISIBLE, OCCLUDED, LOST = ObjectState
 
 
 def run(presences, *, lost_after=3, in_view=True):
-    life = Life(lost_after)
-    return [life.update(p, has_mask=p > 0, in_view=in_view) for p in presences]
+    state = TrackState(lost_after)
+    return [state.update(p, has_mask=p > 0, in_view=in_view) for p in presences]
 
 
 def test_a_score_that_wavers_about_one_half_changes_nothing():
@@ -47,4 +47,4 @@ def test_outside_the_image_nothing_is_merely_hidden():
 
 
 def test_an_empty_mask_is_no_sighting_however_sure_the_model_is():
-    assert Life(3).update(1.0, has_mask=False, in_view=True) is OCCLUDED
+    assert TrackState(3).update(1.0, has_mask=False, in_view=True) is OCCLUDED

@@ -9,7 +9,7 @@ import pytest
 from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.gripper import Gripper
 from sam_simulation.errors import TrialError
-from sam_simulation.physics.evaluator import LIFT_M, UP_M, Judge
+from sam_simulation.physics.evaluator import LIFT_M, UP_M, GraspEvaluator
 from sam_simulation.scene import convex_part as part
 from sam_simulation.scene import mesh
 from sam_simulation.scene.tabletop import SceneObject, Tabletop
@@ -51,36 +51,36 @@ def down(x, y, z, *, opening_m=0.08, yaw=0.0):
 
 
 @pytest.fixture(scope='module')
-def judge():
-    """Return the judge of one block."""
-    return Judge(scene_of(block()))
+def evaluator():
+    """Return the evaluator of one block."""
+    return GraspEvaluator(scene_of(block()))
 
 
-def test_a_centred_grasp_holds(judge):
-    verdict = judge.try_grasp(down(0, 0, 0.02), 1)
-    assert (verdict.success, verdict.cause) == (True, 'held')
-    assert not verdict.touched
-    assert verdict.strict_success
-    assert verdict.lifted_m == pytest.approx(LIFT_M, abs=0.005)
-    assert verdict.moved_m == {}
+def test_a_centred_grasp_holds(evaluator):
+    outcome = evaluator.try_grasp(down(0, 0, 0.02), 1)
+    assert (outcome.success, outcome.cause) == (True, 'held')
+    assert not outcome.touched
+    assert outcome.strict_success
+    assert outcome.lifted_m == pytest.approx(LIFT_M, abs=0.005)
+    assert outcome.moved_m == {}
 
 
-def test_a_grasp_aside_misses(judge):
-    verdict = judge.try_grasp(down(0.06, 0, 0.02), 1)
-    assert (verdict.success, verdict.cause) == (False, 'missed')
-    assert verdict.lifted_m < UP_M
+def test_a_grasp_aside_misses(evaluator):
+    outcome = evaluator.try_grasp(down(0.06, 0, 0.02), 1)
+    assert (outcome.success, outcome.cause) == (False, 'missed')
+    assert outcome.lifted_m < UP_M
 
 
-def test_a_grasp_through_the_table_is_blocked(judge):
-    verdict = judge.try_grasp(down(0, 0, -0.02), 1)
-    assert (verdict.success, verdict.cause) == (False, 'blocked')
-    assert verdict.touched
+def test_a_grasp_through_the_table_is_blocked(evaluator):
+    outcome = evaluator.try_grasp(down(0, 0, -0.02), 1)
+    assert (outcome.success, outcome.cause) == (False, 'blocked')
+    assert outcome.touched
 
 
 def test_a_palm_on_the_object_fails_strict_trials_only():
-    judge = Judge(scene_of(block(size=(0.04, 0.05, 0.08))))
+    evaluator = GraspEvaluator(scene_of(block(size=(0.04, 0.05, 0.08))))
     grasp = down(0, 0, 0.08 - 0.0605)
-    usual, strict = judge.try_grasp(grasp, 1), judge.try_grasp(grasp, 1, strict=True)
+    usual, strict = evaluator.try_grasp(grasp, 1), evaluator.try_grasp(grasp, 1, strict=True)
     assert (usual.cause, usual.touched, usual.strict_success) == ('held', True, False)
     assert (strict.cause, strict.success) == ('contact_on_approach', False)
 
@@ -90,20 +90,20 @@ def test_a_palm_on_the_object_fails_strict_trials_only():
     [(0.052, 0.002, False), (0.048, 0.002, True), (0.052, -0.002, True)],
 )
 def test_the_gripper_has_the_measures_that_it_says(opening_m, above_palm_m, touches):
-    judge = Judge(scene_of(block(size=(0.04, 0.05, 0.08))))
+    evaluator = GraspEvaluator(scene_of(block(size=(0.04, 0.05, 0.08))))
     tip = 0.08 - Gripper().finger_length_m + above_palm_m
-    verdict = judge.try_grasp(down(0, 0, tip, opening_m=opening_m), 1, strict=True)
-    assert verdict.touched == touches
+    outcome = evaluator.try_grasp(down(0, 0, tip, opening_m=opening_m), 1, strict=True)
+    assert outcome.touched == touches
 
 
-def test_a_trial_repeats_to_the_bit_whatever_was_tried_before(judge):
+def test_a_trial_repeats_to_the_bit_whatever_was_tried_before(evaluator):
     grasp = down(0.004, 0.003, 0.03, yaw=0.3)
-    first = judge.try_grasp(grasp, 1)
-    judge.try_grasp(down(0.02, 0.01, 0.01), 1)
-    judge.try_grasp(down(0, 0, -0.02), 1)
-    assert judge.try_grasp(grasp, 1) == first
-    assert Judge(scene_of(block())).try_grasp(grasp, 1) == first
-    assert judge.try_grasp(down(0.004, 0.0031, 0.03, yaw=0.3), 1) != first
+    first = evaluator.try_grasp(grasp, 1)
+    evaluator.try_grasp(down(0.02, 0.01, 0.01), 1)
+    evaluator.try_grasp(down(0, 0, -0.02), 1)
+    assert evaluator.try_grasp(grasp, 1) == first
+    assert GraspEvaluator(scene_of(block())).try_grasp(grasp, 1) == first
+    assert evaluator.try_grasp(down(0.004, 0.0031, 0.03, yaw=0.3), 1) != first
 
 
 def test_less_friction_lets_a_slope_slip():
@@ -119,7 +119,7 @@ def test_less_friction_lets_a_slope_slip():
     )
     scene.objects = (replace(scene.objects[0], parts=(part.hull(corners),)),)
     causes = {
-        friction: Judge(scene, friction=friction).try_grasp(down(0, 0, 0.02), 1).cause
+        friction: GraspEvaluator(scene, friction=friction).try_grasp(down(0, 0, 0.02), 1).cause
         for friction in (0.8, 0.3)
     }
     assert causes == {0.8: 'held', 0.3: 'slipped'}
@@ -127,11 +127,13 @@ def test_less_friction_lets_a_slope_slip():
 
 def test_what_is_gripped_along_with_a_neighbour_is_not_held_and_the_neighbour_is_noticed():
     thin = (0.04, 0.02, 0.06)
-    judge = Judge(scene_of(block(0, -0.0105, thin), block(0, 0.0105, thin), block(0.2, 0.2)))
-    verdict = judge.try_grasp(down(0, 0, 0.02), 1)
-    assert (verdict.success, verdict.cause) == (False, 'one_finger')
-    assert verdict.moved_m[2] == pytest.approx(LIFT_M, abs=0.01)
-    assert verdict.moved_m[3] < 1e-4
+    evaluator = GraspEvaluator(
+        scene_of(block(0, -0.0105, thin), block(0, 0.0105, thin), block(0.2, 0.2))
+    )
+    outcome = evaluator.try_grasp(down(0, 0, 0.02), 1)
+    assert (outcome.success, outcome.cause) == (False, 'one_finger')
+    assert outcome.moved_m[2] == pytest.approx(LIFT_M, abs=0.01)
+    assert outcome.moved_m[3] < 1e-4
 
 
 def test_a_hollow_mug_is_held_by_its_wall():
@@ -140,7 +142,7 @@ def test_a_hollow_mug_is_held_by_its_wall():
         for scene in (Tabletop(seed, object_count=1) for seed in range(50))
         if scene.objects[0].class_name == 'mug' and not _is_upside_down(scene.objects[0])
     )
-    judge = Judge(scene)
+    evaluator = GraspEvaluator(scene)
     floor = scene.objects[0].parts[0].centre
     handle = scene.objects[0].parts[-1].centre - floor
     away = -handle[:2] / np.linalg.norm(handle[:2])
@@ -153,8 +155,8 @@ def test_a_hollow_mug_is_held_by_its_wall():
         yaw=yaw,
         opening_m=0.03,
     )
-    verdict = judge.try_grasp(grasp, 1)
-    assert (verdict.cause, verdict.touched) == ('held', False)
+    outcome = evaluator.try_grasp(grasp, 1)
+    assert (outcome.cause, outcome.touched) == ('held', False)
 
 
 def test_a_wide_bowl_is_held_by_its_rim_though_it_hangs_down():
@@ -167,20 +169,20 @@ def test_a_wide_bowl_is_held_by_its_rim_though_it_hangs_down():
     vertices = scene.objects[0].surface.mesh.vertices
     radius, height = (vertices[:, 0] - middle[0]).max(), vertices[:, 2].max()
     grasp = down(middle[0] + radius - 0.007, middle[1], height - 0.015, opening_m=0.04, yaw=-1.571)
-    verdict = Judge(scene).try_grasp(grasp, 1)
-    assert verdict.cause == 'held'
-    assert UP_M < verdict.lifted_m < LIFT_M - 0.01
+    outcome = GraspEvaluator(scene).try_grasp(grasp, 1)
+    assert outcome.cause == 'held'
+    assert UP_M < outcome.lifted_m < LIFT_M - 0.01
 
 
 def test_a_can_that_is_gripped_off_its_middle_turns_no_more_than_the_fingers():
     scene = scene_of(block())
     can = part.turned([(0.025, 0.0), (0.025, 0.09)]).moved(UPRIGHT, [0.0, 0.0, 0.0])
     scene.objects = (replace(scene.objects[0], class_name='cylinder', parts=(can,)),)
-    judge = Judge(scene)
+    evaluator = GraspEvaluator(scene)
     for x, y, z in [(0.004, 0.006, 0.05), (-0.006, 0.01, 0.06), (0.005, -0.008, 0.065)]:
-        verdict = judge.try_grasp(down(x, y, z), 1)
-        assert verdict.success
-        assert verdict.lifted_m == pytest.approx(LIFT_M, abs=0.002)
+        outcome = evaluator.try_grasp(down(x, y, z), 1)
+        assert outcome.success
+        assert outcome.lifted_m == pytest.approx(LIFT_M, abs=0.002)
 
 
 def _is_upside_down(item):
@@ -195,30 +197,32 @@ def test_what_tips_over_or_falls_off_is_no_target():
     scene = scene_of(block())
     edge = scene.table.mesh.vertices[:, 0].max()
     scene = scene_of(block(), (BLOCK_M, (0.2, 0, 0.045), tilted), block(edge + 0.01))
-    judge = Judge(scene)
-    assert judge.targets == (1,)
-    assert set(judge.motions) == {1, 2, 3}
+    evaluator = GraspEvaluator(scene)
+    assert evaluator.targets == (1,)
+    assert set(evaluator.motions) == {1, 2, 3}
     with pytest.raises(TrialError, match=r'object 2 .*\(1,\)'):
-        judge.try_grasp(down(0, 0, 0.02), 2)
+        evaluator.try_grasp(down(0, 0, 0.02), 2)
 
 
 def test_motions_take_each_object_to_where_it_rests():
     drop = 0.01
-    judge = Judge(scene_of(block(), (BLOCK_M, (0.1, 0, BLOCK_M[2] / 2 + drop), UPRIGHT)))
-    np.testing.assert_allclose(judge.motions[1], np.eye(4), atol=1e-3)
+    evaluator = GraspEvaluator(
+        scene_of(block(), (BLOCK_M, (0.1, 0, BLOCK_M[2] / 2 + drop), UPRIGHT))
+    )
+    np.testing.assert_allclose(evaluator.motions[1], np.eye(4), atol=1e-3)
     fall = np.eye(4)
     fall[2, 3] = -drop
-    np.testing.assert_allclose(judge.motions[2], fall, atol=1e-3)
+    np.testing.assert_allclose(evaluator.motions[2], fall, atol=1e-3)
 
 
 def test_objects_of_a_scene_rest_about_where_the_scene_has_them():
     for seed in range(3):
         scene = Tabletop(seed)
-        judge = Judge(scene)
-        assert len(judge.targets) >= len(scene.objects) - 1
-        for object_id in judge.targets:
+        evaluator = GraspEvaluator(scene)
+        assert len(evaluator.targets) >= len(scene.objects) - 1
+        for object_id in evaluator.targets:
             points = scene.objects[object_id - 1].surface.mesh.vertices
-            motion = judge.motions[object_id]
+            motion = evaluator.motions[object_id]
             shift = points @ motion[:3, :3].T + motion[:3, 3] - points
             assert np.linalg.norm(shift, axis=1).max() < 0.03
 
@@ -226,16 +230,16 @@ def test_objects_of_a_scene_rest_about_where_the_scene_has_them():
 @pytest.mark.parametrize('friction', [0.0, -1.0, np.nan, np.inf])
 def test_a_friction_that_makes_no_sense_is_refused(friction):
     with pytest.raises(TrialError, match='friction'):
-        Judge(scene_of(block()), friction=friction)
+        GraspEvaluator(scene_of(block()), friction=friction)
 
 
-def test_a_grasp_that_opens_too_far_is_refused(judge):
+def test_a_grasp_that_opens_too_far_is_refused(evaluator):
     with pytest.raises(TrialError, match=r'0\.09.*0\.08'):
-        judge.try_grasp(down(0, 0, 0.02, opening_m=0.09), 1)
+        evaluator.try_grasp(down(0, 0, 0.02, opening_m=0.09), 1)
 
 
 def test_a_scene_without_solid_parts_is_refused():
     scene = scene_of(block())
     scene.objects = (replace(scene.objects[0], parts=()),)  # as in a video
     with pytest.raises(TrialError, match='object 1 has no parts'):
-        Judge(scene)
+        GraspEvaluator(scene)
