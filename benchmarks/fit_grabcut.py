@@ -10,7 +10,6 @@ the held-out seeds that accuracy.py measures on are never rendered here. Needs t
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,35 +19,26 @@ import cv2
 import numpy as np
 import torch
 from accuracy import MIN_OBJECT_PX, click_in
+from fitted import write
 
 from sam_common.types import BoolArray, FloatArray, UInt8Array, UInt16Array
 from sam_segmentation.evaluation.mask_metrics import mask_iou
 from sam_segmentation.models.grabcut import click as grabcut_click
 from sam_segmentation.models.grabcut import cut as grabcut_cut
 from sam_segmentation.models.grabcut import frame as gf
-from sam_segmentation.models.grabcut import ranking as grabcut_net
-from sam_segmentation.models.grabcut import ranking_constants as grabcut_constants
-from sam_segmentation.models.grabcut.ranking import perceptron, sigmoid
+from sam_segmentation.models.grabcut import ranking
+from sam_segmentation.models.grabcut.ranking import Perceptron, perceptron, perceptrons, sigmoid
 from sam_segmentation.models.grabcut.region_tree import merge
 from sam_segmentation.models.grabcut.regions import Regions, find_superpixels, pair_features
 from sam_simulation.camera.dataset import DEVELOPMENT_SEEDS, frames
 
-TARGET = Path(grabcut_constants.__file__)
+TARGET = Path(ranking.__file__).with_name('ranking.json')
 PURE_SHARE = 0.7
 EXTRA_CLICKS = 3
 # A guess of at least this IoU learns from the mask that GrabCut makes of it; others are hopeless.
 WORTH_CUTTING = 0.3
 QUICK_WINDOW_PX = 6000
 NONE_XY: FloatArray = np.zeros((0, 2))
-HEADER = '''# SPDX-License-Identifier: Apache-2.0
-"""Weights of the perceptrons in grabcut_net: inputs, hidden units, numbers row by row.
-
-Written by benchmarks/fit_grabcut.py, fitted on {scenes} development scenes of sam_simulation;
-the held-out scenes took no part. Each is named after what its log-odds are of: 'rank' of an IoU.
-"""
-
-CONSTANTS: dict[str, tuple[int, int, str]] = {{
-'''
 
 
 @dataclass
@@ -86,8 +76,8 @@ def fit(
     units: int,
     epochs: int,
     squared: bool = False,
-) -> None:
-    """Fit one perceptron on (features, targets, weights) and register it."""
+) -> dict[str, float]:
+    """Fit one perceptron on (features, targets, weights), use it from now on, return figures."""
     torch.manual_seed(0)
     features, targets, weights = (np.concatenate(column) for column in zip(*samples, strict=True))
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
@@ -116,21 +106,17 @@ def fit(
         values.detach().double().numpy() for values in net.parameters()
     )
     hidden = weights_1.T / spread[:, None]
-    numbers = [*hidden.ravel(), *(bias_1 - mean @ hidden), *weights_2[0], *bias_2]
-    text = ' '.join(f'{number:.4g}' for number in numbers)
-    grabcut_constants.CONSTANTS[name] = (features.shape[1], units, text)
-    grabcut_net.perceptron.cache_clear()
+    perceptrons()[name] = Perceptron(
+        _rounded(np.vstack([hidden, bias_1 - mean @ hidden])),
+        _rounded(np.append(weights_2[0], bias_2)),
+    )
     print(f'{name}: {len(x)} samples, last loss {loss.item():.4f}', flush=True)
+    return {'samples': len(x), 'last loss': round(loss.item(), 4)}
 
 
-def write(scenes: int) -> None:
-    """Write all constants as a Python module."""
-    parts = [HEADER.format(scenes=scenes)]
-    for name, (inputs, units, text) in grabcut_constants.CONSTANTS.items():
-        lines = textwrap.wrap(text, 86)
-        rows = '\n'.join(f"        '{line} '" for line in lines)
-        parts.append(f"    '{name}': (\n        {inputs},\n        {units},\n{rows},\n    ),\n")
-    TARGET.write_text(''.join(parts) + '}\n')
+def _rounded(values: FloatArray) -> FloatArray:
+    """Return values with four digits, which is what the file holds."""
+    return np.array([float(f'{value:.4g}') for value in values.flat]).reshape(values.shape)
 
 
 def prepared(scene: Scene) -> gf.PreparedImage:
@@ -149,18 +135,23 @@ def main() -> None:
         Scene(seed, frame.image_rgb, frame.labels)
         for seed, (_, frame) in zip(seeds, frames(seeds), strict=True)
     ]
-    fit_scenes(scenes)
-    write(len(scenes))
+    figures = {'scenes': len(scenes), **fit_scenes(scenes)}
+    models = {
+        name: {'hidden': each.hidden.tolist(), 'output': each.output.tolist()}
+        for name, each in perceptrons().items()
+    }
+    write(TARGET, models, seeds=seeds, figures=figures)
 
 
-def fit_scenes(scenes: list[Scene]) -> None:
-    """Fit all perceptrons."""
+def fit_scenes(scenes: list[Scene]) -> dict[str, dict[str, float]]:
+    """Fit all perceptrons, and return the figures of each."""
+    figures: dict[str, dict[str, float]] = {}
     samples = []
     superpixels = [prepared(scene) for scene in scenes]
     for scene, regions in zip(scenes, superpixels, strict=True):
         usable, truth = seam_truth(regions, pixels_of(regions, scene.labels))
         samples.append((pair_features(regions)[usable], truth[usable], regions.length[usable]))
-    fit('seam', samples, units=12, epochs=12)
+    figures['seam'] = fit('seam', samples, units=12, epochs=12)
 
     samples, stages = [], []
     for scene, regions in zip(scenes, superpixels, strict=True):
@@ -171,7 +162,7 @@ def fit_scenes(scenes: list[Scene]) -> None:
         on_object = 1.0 - scene.pixels[:, 0] / parts.area
         features = gf.objectness_features(parts, tree)
         samples.append((features, on_object, np.minimum(parts.area, 400.0)))
-    fit('objectness', samples, units=10, epochs=60)
+    figures['objectness'] = fit('objectness', samples, units=10, epochs=60)
 
     samples = []
     for scene, (parts, seams, tree) in zip(scenes, stages, strict=True):
@@ -179,7 +170,7 @@ def fit_scenes(scenes: list[Scene]) -> None:
         usable, truth = seam_truth(parts, scene.pixels)
         features = gf.boundary_features(parts, seams, objectness)
         samples.append((features[usable], truth[usable], parts.length[usable]))
-    fit('boundary', samples, units=12, epochs=60)
+    figures['boundary'] = fit('boundary', samples, units=12, epochs=60)
 
     clicks = []
     samples = []
@@ -200,7 +191,7 @@ def fit_scenes(scenes: list[Scene]) -> None:
                     scene.frame, scene.frame.parts_at(point)[0]
                 )
                 samples.append((features, share, weights))
-    fit('belonging', samples, units=12, epochs=20)
+    figures['belonging'] = fit('belonging', samples, units=12, epochs=20)
 
     samples = []
     known: dict[tuple[int, int, bytes], float] = {}
@@ -220,7 +211,8 @@ def fit_scenes(scenes: list[Scene]) -> None:
                 known[key] = mask_iou(mask, scene.labels == object_id)
             ious[index] = known[key]
         samples.append((features, ious, np.ones(len(ious))))
-    fit('rank', samples, units=8, epochs=40, squared=True)
+    figures['rank'] = fit('rank', samples, units=8, epochs=40, squared=True)
+    return figures
 
 
 if __name__ == '__main__':

@@ -15,20 +15,22 @@ one core. The held-out seeds that grasp.py measures on are never rendered here.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from accuracy import click_in, jittered_box
+from fitted import write
 from scipy.optimize import minimize
 
 from sam_common.errors import SamError
 from sam_common.types import BoolArray, FloatArray
+from sam_grasping.core.geometric import score
 from sam_grasping.core.geometric.diversity import similar
-from sam_grasping.core.geometric.planner import score, score_constants
 from sam_grasping.core.geometric.proposals import Proposals, propose
 from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.gripper import Gripper
@@ -43,7 +45,7 @@ from sam_simulation.camera.dataset import DEVELOPMENT_SEEDS
 from sam_simulation.camera.sensor import REALSENSE
 from sam_simulation.physics.grasp_trials import GraspScene, grasp_scenes
 
-TARGET = Path(score_constants.__file__)
+TARGET = Path(score.__file__).with_name('score.json')
 SCENES = 50
 ROUNDS = 2
 BEST, OTHERS = 7, 3  # grasps tried per target
@@ -52,16 +54,7 @@ CHECK_EVERY = 4  # scenes of a kind, of which the last only checks
 MIN_IOU = 0.5
 HAND_BIAS, HAND_WEIGHT = 5.0, -0.5
 DECAY = 1e-3
-KINDS = ('a body', 'a rim')
 BINS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
-HEADER = '''# SPDX-License-Identifier: Apache-2.0
-"""Weights of the score, in the order of its features: log-odds that a grasp holds.
-
-Written by benchmarks/fit_grasps.py from {trials} trials in {scenes} development scenes of
-sam_simulation; the held-out scenes took no part.
-"""
-
-'''
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,8 +155,8 @@ def fit(tried: Sequence[Tried]) -> None:
     held = np.concatenate([each.held for each in tried]).astype(np.float64)
     kinds = score.kind(features)
     models = [_logistic(features[kinds == kind], held[kinds == kind]) for kind in range(2)]
-    score.BIAS = tuple(float(model[0]) for model in models)
-    score.WEIGHTS = tuple(tuple(model[1:].tolist()) for model in models)
+    score.BIAS = np.array([model[0] for model in models])
+    score.WEIGHTS = np.array([model[1:] for model in models])
 
 
 def _logistic(features: FloatArray, held: FloatArray) -> FloatArray:
@@ -183,8 +176,8 @@ def _logistic(features: FloatArray, held: FloatArray) -> FloatArray:
     return np.asarray(answer.x)
 
 
-def check(tried: Sequence[Tried]) -> None:
-    """Print how well the score tells what holds."""
+def check(tried: Sequence[Tried]) -> dict[str, float]:
+    """Print how well the score tells what holds, and return the figures in short."""
     scores = [score.probability(each.features) for each in tried]
     flat = np.concatenate(scores)
     held = np.concatenate([each.held for each in tried])
@@ -202,21 +195,23 @@ def check(tried: Sequence[Tried]) -> None:
         f'tried holds: {any_held:.3f}',
         flush=True,
     )
+    return {
+        'targets': len(tried),
+        'best of the tried holds': round(float(best.mean()), 3),
+        'some one of the tried holds': round(float(any_held), 3),
+    }
 
 
-def write(trials: int, scenes: int) -> None:
-    """Write the models as a Python module."""
-    parts = [HEADER.format(trials=trials, scenes=scenes)]
-    parts.append(f'# Of grasps of {KINDS[0]}, and of {KINDS[1]}.\n')
-    parts.append(f'BIAS = ({", ".join(f"{value:.3f}" for value in score.BIAS)})\n')
-    parts.append('WEIGHTS = (\n')
-    for weights in score.WEIGHTS:
-        lines = [
-            f'        {value + 0.0:.3f},  # {name}\n'
-            for name, value in zip(score.names(), weights, strict=True)
-        ]
-        parts.append('    (\n' + ''.join(lines) + '    ),\n')
-    TARGET.write_text(''.join(parts) + ')\n')
+def models() -> dict[str, Mapping[str, Any]]:
+    """Return the models as score.json holds them."""
+    rounded = np.round(score.WEIGHTS, 3) + 0.0  # no negative zeros
+    return {
+        kind: {
+            'bias': round(float(bias), 3),
+            'weights': dict(zip(score.names(), weights.tolist(), strict=True)),
+        }
+        for kind, bias, weights in zip(score.KINDS, score.BIAS, rounded, strict=True)
+    }
 
 
 def main() -> None:
@@ -224,16 +219,22 @@ def main() -> None:
     cv2.setNumThreads(1)
     seeds = DEVELOPMENT_SEEDS[: int(sys.argv[1]) if len(sys.argv) > 1 else SCENES]
     count = len(score.names())
-    score.BIAS = (HAND_BIAS,) * 2
-    score.WEIGHTS = ((HAND_WEIGHT,) * count,) * 2
+    score.BIAS = np.full(2, HAND_BIAS)
+    score.WEIGHTS = np.full((2, count), HAND_WEIGHT)
     learnt: list[Tried] = []
     for number in range(ROUNDS):
         tried = collect(seeds)
         learnt += [each for each in tried if not only_checks(each.seed)]
         print(f'round {number + 1}: {len(learnt)} targets to learn from', flush=True)
         fit(learnt)
-        check([each for each in tried if only_checks(each.seed)])
-    write(sum(len(each.held) for each in learnt), len({each.seed for each in learnt}))
+        checked = check([each for each in tried if only_checks(each.seed)])
+    learnt_from = {each.seed for each in learnt}
+    figures = {
+        'trials': sum(len(each.held) for each in learnt),
+        'scenes': len(learnt_from),
+        'scenes that took no part': checked,
+    }
+    write(TARGET, models(), seeds=learnt_from, figures=figures)
 
 
 if __name__ == '__main__':

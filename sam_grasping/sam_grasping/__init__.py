@@ -3,7 +3,7 @@
 
 from sam_common.camera_model import CameraModel
 from sam_grasping.core.errors import GraspingError
-from sam_grasping.core.geometric.oriented_box import OrientedBox, principal_axes, standing_box
+from sam_grasping.core.geometric.oriented_box import OrientedBox, standing_box
 from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.gripper import Gripper
 from sam_grasping.core.limits import Limits
@@ -28,6 +28,5 @@ __all__ = [
     'View',
     'load_planner',
     'planner_names',
-    'principal_axes',
     'standing_box',
 ]

@@ -29,26 +29,6 @@ def mask_iou(mask: BoolArray, truth: BoolArray) -> float:
     return np.count_nonzero(mask & truth) / union if union else 1.0
 
 
-def dice(mask: BoolArray, truth: BoolArray) -> float:
-    """Return the Dice coefficient: twice the intersection over the sum of both areas [0-1].
-
-    Both empty: 1, since they agree. One empty: 0.
-
-    Parameters
-    ----------
-    mask, truth : array of bool, shape (H, W)
-
-    Raises
-    ------
-    ValueError
-        If they differ in shape, or are not bool (H, W).
-
-    """
-    _check(mask, truth)
-    total = np.count_nonzero(mask) + np.count_nonzero(truth)
-    return 2 * np.count_nonzero(mask & truth) / total if total else 1.0
-
-
 def boundary_f1(mask: BoolArray, truth: BoolArray, tolerance_px: float) -> float:
     """Return the F1 score of the two boundaries [0-1], as Csurka et al. (BMVC 2013) define it.
 

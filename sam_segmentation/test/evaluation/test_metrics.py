@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from sam_segmentation.evaluation.mask_metrics import boundary_f1, dice, mask_iou
+from sam_segmentation.evaluation.mask_metrics import boundary_f1, mask_iou
 
-MEASURES = [mask_iou, dice, lambda mask, truth: boundary_f1(mask, truth, 1.0)]
+MEASURES = [mask_iou, lambda mask, truth: boundary_f1(mask, truth, 1.0)]
 pairs = array_shapes(min_dims=2, max_dims=2, max_side=12).flatmap(
     lambda shape: st.tuples(arrays(bool, shape), arrays(bool, shape))
 )
@@ -48,7 +48,6 @@ def test_other_shapes_and_types_are_refused(measure, mask, truth):
 def test_half_overlap():
     mask, truth = square(0, 0, 4), square(2, 0, 4)
     assert mask_iou(mask, truth) == pytest.approx(8 / 24)
-    assert dice(mask, truth) == pytest.approx(16 / 32)
 
 
 @pytest.mark.parametrize(('tolerance_px', 'expected'), [(0.0, 22 / 44), (1.0, 1.0)])
@@ -91,12 +90,6 @@ def test_measures_are_symmetric_and_between_0_and_1(measure, pair):
     assert 0.0 <= measure(mask, truth) <= 1.0
     assert measure(mask, truth) == pytest.approx(measure(truth, mask))
     assert measure(mask, mask) == 1.0
-
-
-@given(pair=pairs)
-def test_dice_follows_from_iou(pair):
-    jaccard = mask_iou(*pair)
-    assert dice(*pair) == pytest.approx(2 * jaccard / (1 + jaccard))
 
 
 @given(pair=pairs)

@@ -6,16 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# Why a trial ends as it does.
-VERDICT_CAUSES = {
-    'held': 'the object is up, between both fingers',
-    'contact_on_approach': 'the gripper touched something before it closed (strict trials only)',
-    'blocked': 'the gripper did not get where it should close: something stands in its way',
-    'missed': 'no finger touched the object when the gripper had closed',
-    'slipped': 'the object was touched, but is not up at the end',
-    'one_finger': 'the object is up, but not between both fingers',
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class GraspOutcome:
@@ -26,7 +16,11 @@ class GraspOutcome:
     success : bool
         Whether the object is up at the end of the hold, with both fingers on it.
     cause : str
-        One of VERDICT_CAUSES.
+        Why it ended so. 'held': the object is up, between both fingers. 'contact_on_approach':
+        the gripper touched something before it closed (strict trials only). 'blocked': it did
+        not get where it should close, since something stands in its way. 'missed': no finger
+        touched the object when the gripper had closed. 'slipped': the object was touched, but
+        is not up at the end. 'one_finger': it is up, but not between both fingers.
     touched : bool
         Whether the gripper touched anything before it closed.
     lifted_m : float

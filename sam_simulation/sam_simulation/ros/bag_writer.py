@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ament_index_python.packages import get_package_share_directory
 from rclpy.serialization import serialize_message
 from rosbags.interfaces import (
     Connection,
@@ -21,11 +22,13 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from sam_simulation.errors import RecordingError
-from sam_simulation.ros.message_definition import make_typestore, message_definition
 
+# What rosbags does not know itself.
+FURTHER_PACKAGES = ('vision_msgs', 'sam_interfaces')
 # Reliable, since that suits subscribers of either kind.
 OFFERED_QOS = Qos(
     QosHistory.KEEP_LAST,
@@ -45,31 +48,48 @@ class BagWriter:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._topics: dict[str, tuple[Connection, Typestore]] = {}
+        self._store = make_typestore()
+        self._connections: dict[str, Connection] = {}
 
     def write(self, topic: str, msg: Any, stamp_ns: int) -> None:
-        """Append a message at this time [ns]."""
-        if topic not in self._topics:
-            self._topics[topic] = self._add(topic, type(msg))
-        connection, store = self._topics[topic]
+        """Append a message at this time [ns].
+
+        Raises
+        ------
+        RecordingError
+            If it is of a package that the writer does not know.
+
+        """
+        if topic not in self._connections:
+            self._connections[topic] = self._add(topic, type(msg))
+        connection = self._connections[topic]
         # rclpy leaves whatever the memory held in the gaps between fields. Written anew they are
         # zero, so that the same messages always give the same bag.
-        data = store.deserialize_cdr(serialize_message(msg), connection.msgtype)
-        self._writer.write(connection, stamp_ns, store.serialize_cdr(data, connection.msgtype))
+        data = self._store.deserialize_cdr(serialize_message(msg), connection.msgtype)
+        raw = self._store.serialize_cdr(data, connection.msgtype)
+        self._writer.write(connection, stamp_ns, raw)
 
-    def _add(self, topic: str, kind: type[Any]) -> tuple[Connection, Typestore]:
+    def _add(self, topic: str, kind: type[Any]) -> Connection:
         package, subfolder = kind.__module__.split('.')[:2]
         name = f'{package}/{subfolder}/{kind.__name__}'
-        definition = message_definition(name)
-        store = make_typestore(name, definition)
-        connection = self._writer.add_connection(
-            topic,
-            name,
-            msgdef=definition,
-            rihs01=store.hash_rihs01(name),
-            offered_qos_profiles=[OFFERED_QOS],
+        if name not in self._store.fielddefs:
+            raise RecordingError(
+                f"cannot record '{topic}': {name} is neither a common ROS 2 message nor one of "
+                f'{", ".join(FURTHER_PACKAGES)}; add its package to FURTHER_PACKAGES'
+            )
+        return self._writer.add_connection(
+            topic, name, typestore=self._store, offered_qos_profiles=[OFFERED_QOS]
         )
-        return connection, store
+
+
+def make_typestore() -> Typestore:
+    """Return a store of the common messages and of FURTHER_PACKAGES, as they are installed."""
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    for package in FURTHER_PACKAGES:
+        for path in sorted(Path(get_package_share_directory(package), 'msg').glob('*.msg')):
+            name = f'{package}/msg/{path.stem}'
+            store.register(get_types_from_msg(path.read_text(encoding='utf-8'), name))
+    return store
 
 
 @contextmanager

@@ -47,7 +47,8 @@ def standing_box(points: FloatArray) -> OrientedBox:
         If there is no point.
 
     """
-    _check(points)
+    if not len(points):
+        raise TargetError('there is no point to measure; give at least one')
     middle, sides, angle_deg = cv2.minAreaRect(points[:, :2].astype(np.float32))
     angle = np.radians(angle_deg)
     if sides[0] < sides[1]:
@@ -57,40 +58,3 @@ def standing_box(points: FloatArray) -> OrientedBox:
     pose[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     pose[:3, 3] = *middle, (low + high) / 2
     return OrientedBox(pose=pose, size_xyz_m=np.array([*sides, high - low]))
-
-
-def principal_axes(points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the centroid of points and the axes along which they spread.
-
-    Parameters
-    ----------
-    points : array of float64, shape (N, 3)
-        [m].
-
-    Returns
-    -------
-    centroid : array of float64, shape (3,)
-        [m].
-    axes : array of float64, shape (3, 3)
-        A right-handed rotation; its columns are the axes, the longest first.
-    deviations : array of float64, shape (3,)
-        Standard deviation along each [m].
-
-    Raises
-    ------
-    TargetError
-        If there is no point.
-
-    """
-    _check(points)
-    centroid = points.mean(axis=0)
-    away = points - centroid
-    values, vectors = np.linalg.eigh(away.T @ away / len(points))
-    axes = vectors[:, ::-1].copy()
-    axes[:, 2] *= np.sign(np.linalg.det(axes))
-    return centroid, axes, np.sqrt(np.maximum(values[::-1], 0))
-
-
-def _check(points: FloatArray) -> None:
-    if not len(points):
-        raise TargetError('there is no point to measure; give at least one')

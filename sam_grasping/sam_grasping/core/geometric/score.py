@@ -7,18 +7,20 @@ for different reasons; each kind has a model of its own.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
+from importlib.resources import files
 
 import numpy as np
 
 from sam_common.types import FloatArray, IntArray
 from sam_grasping.core.geometric.contacts import Contacts
 from sam_grasping.core.geometric.hidden_space import OcclusionFractions
-from sam_grasping.core.geometric.score_constants import BIAS, WEIGHTS
 from sam_grasping.core.gripper import Gripper
 
 STEEP_RAD = 0.5
 TILT_RAD = np.radians(25.0)  # of a jaw axis that follows a bowl's wall
+KINDS = ('body', 'rim')  # the models of score.json, by the number of a kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +43,6 @@ class Features:
         Lever of the weight about the jaw axis.
     tip_over
         Lever of the weight about the axis across the fingers, beside the contacts' height.
-    far
-        Distance from the centre of mass to the middle of the contacts.
     uneven
         Centre of mass nearer to one finger.
     top_heavy
@@ -71,8 +71,6 @@ class Features:
         Clearance to open beside the object, little.
     wide
         Width, near what the gripper opens.
-    thick
-        Width, for a wall.
     thin
         Width, so little that it may be an error.
     hidden
@@ -91,7 +89,6 @@ class Features:
     offset: FloatArray
     swing: FloatArray
     tip_over: FloatArray
-    far: FloatArray
     uneven: FloatArray
     top_heavy: FloatArray
     small: FloatArray
@@ -107,7 +104,6 @@ class Features:
     tilt: FloatArray
     tight: FloatArray
     wide: FloatArray
-    thick: FloatArray
     thin: FloatArray
     hidden: FloatArray
     behind: FloatArray
@@ -121,6 +117,28 @@ class Features:
 def names() -> tuple[str, ...]:
     """Return the features' names."""
     return tuple(field.name for field in fields(Features))
+
+
+def read_models() -> tuple[FloatArray, FloatArray]:
+    """Return what score.json holds, in the order of KINDS and of `names`.
+
+    Returns
+    -------
+    bias : array of float64, shape (2,)
+        Log-odds that a grasp holds that nothing speaks against.
+    weights : array of float64, shape (2, F)
+
+    """
+    text = files('sam_grasping.core.geometric').joinpath('score.json').read_text('utf-8')
+    models = [json.loads(text)['models'][kind] for kind in KINDS]
+    weights = [[model['weights'][name] for name in names()] for model in models]
+    return np.array([model['bias'] for model in models], np.float64), np.array(weights)
+
+
+BIAS, WEIGHTS = read_models()
+# NumPy adds up 28 columns in another order than 26. Two empty ones, where two features without
+# weight stood, keep the scores what they were to the last bit; the next fit needs them no more.
+_PLACES = np.delete(np.arange(28), (7, 23))
 
 
 def describe(
@@ -173,7 +191,6 @@ def describe(
         offset=np.arctan2(shift, np.maximum(width, 0.005)),
         swing=np.log1p(torque[:, 1] / 0.005),
         tip_over=np.log1p(torque[:, 0] / np.maximum(overlap, 0.004) / 0.03),
-        far=np.minimum(np.linalg.norm(lever, axis=1), 0.15) / 0.05,
         uneven=uneven,
         top_heavy=np.clip(1.0 - np.sum(lever * gravity, axis=1) / 0.03, 0.0, 2.0),
         small=np.maximum(0.0, 1.0 - np.log1p(contacts.support.min(axis=1)) / np.log(40.0)),
@@ -189,7 +206,6 @@ def describe(
         tilt=np.where(rim, 1.0 + np.sign(lever[:, 1]) * tilt, np.abs(tilt)),
         tight=np.maximum(0.0, 1.0 - clearance / 0.008),
         wide=np.maximum(0.0, (width - 0.06) / 0.02),
-        thick=np.minimum(width / 0.02, 2.0),
         thin=np.maximum(0.0, 1.0 - width / 0.015),
         hidden=occlusion.hidden,
         behind=occlusion.behind,
@@ -198,12 +214,14 @@ def describe(
 
 
 def kind(features: FloatArray) -> IntArray:
-    """Return of which kind grasps (C, F) are, shape (C,): 0 of a body, 1 of a rim."""
+    """Return the number in KINDS of grasps (C, F), shape (C,)."""
     return np.asarray(features[:, names().index('uneven')] >= 1.0, np.int64)
 
 
 def probability(features: FloatArray) -> FloatArray:
     """Return the probability (C,) that grasps hold, from their features (C, F)."""
     which = kind(features)
-    log_odds = np.asarray(BIAS)[which] + (features * np.asarray(WEIGHTS)[which]).sum(axis=1)
+    terms = np.zeros((len(features), 28))
+    terms[:, _PLACES] = features * WEIGHTS[which]
+    log_odds = BIAS[which] + terms.sum(axis=1)
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(log_odds, -30.0, 30.0))))

@@ -42,7 +42,7 @@ def fill_box(
     image = frame.image_rgb
     if len(outside_xy):
         return _fill_beside(frame, box_xyxy, inside_xy, outside_xy, slack_px)
-    mask = cut_box(image, box_xyxy, None, inside_xy, outside_xy, slack_px=slack_px)
+    mask = cut_box(image, box_xyxy, inside_xy, outside_xy, slack_px=slack_px)
     fit = box_fit(mask, box_xyxy)
     if fit < GOOD_FIT:
         found = _likeliest(frame, box_xyxy, inside_xy, None)
@@ -73,11 +73,11 @@ def _fill_beside(
     A person may have drawn the box round the object, or round it and the other thing.
     """
     image, filled = frame.image_rgb, _filled(box_xyxy, frame.size_wh)
-    present = cut_box(image, box_xyxy, None, inside_xy, NONE_XY, slack_px=slack_px)
+    present = cut_box(image, box_xyxy, inside_xy, NONE_XY, slack_px=slack_px)
     if not present.any():
         present = filled
     barred = things_beside(frame, present, inside_xy, outside_xy)
-    mask = cut_box(image, box_xyxy, None, inside_xy, outside_xy, slack_px=slack_px, barred=barred)
+    mask = cut_box(image, box_xyxy, inside_xy, outside_xy, slack_px=slack_px, barred=barred)
     mask &= ~barred
     fit, expected = _fit_with(mask, barred & filled, box_xyxy), 0.0
     if mask.any():

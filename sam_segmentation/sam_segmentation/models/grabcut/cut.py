@@ -118,7 +118,7 @@ def cut_rough(
     rough : array of bool, shape (h, w)
         Of the whole image, at any scale; not empty.
     inside_xy, outside_xy : array of float64, shape (n, 2)
-        UInt8Array points that are, and are not, on the object [px].
+        Points that are, and are not, on the object [px].
     limit : tuple of 4 floats, or None
         Box that the mask cannot leave [px].
     band_px : float, or None
@@ -151,7 +151,6 @@ def cut_rough(
 def cut_box(
     image_rgb: UInt8Array,
     box_xyxy: BoxXyxy,
-    likely: BoolArray | None,
     inside_xy: FloatArray,
     outside_xy: FloatArray,
     *,
@@ -165,10 +164,8 @@ def cut_box(
     image_rgb : array of uint8, shape (H, W, 3)
     box_xyxy : tuple of 4 floats
         Edges [px].
-    likely : array of bool, shape (h, w), or None
-        What in the box is more likely the object, at any scale; None: all of it.
     inside_xy, outside_xy : array of float64, shape (n, 2)
-        UInt8Array points that are, and are not, on the object [px].
+        Points that are, and are not, on the object [px].
     slack_px : float
         How far the object may reach over the box.
     barred : array of bool, shape (H, W), or None
@@ -185,10 +182,7 @@ def cut_box(
     loose = left - slack_px, top - slack_px, right + slack_px, bottom + slack_px
     trimap = np.full(window.size_wh[::-1], cv2.GC_BGD, np.uint8)
     trimap[_box_mask(window, loose)] = cv2.GC_PR_BGD
-    object_mask = _box_mask(window, box_xyxy)
-    if likely is not None:
-        object_mask &= window.sample(likely, image_wh)
-    trimap[object_mask] = cv2.GC_PR_FGD
+    trimap[_box_mask(window, box_xyxy)] = cv2.GC_PR_FGD
     if barred is not None:
         trimap[window.sample(barred, image_wh)] = cv2.GC_BGD
     return _cut(image_rgb, window, trimap, inside_xy, outside_xy, rounds=2)

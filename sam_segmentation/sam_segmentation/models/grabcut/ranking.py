@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 
 import numpy as np
 
@@ -39,12 +41,18 @@ def sigmoid(log_odds: FloatArray) -> FloatArray:
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * log_odds))
 
 
-@cache
 def perceptron(name: str) -> Perceptron:
-    """Return the perceptron of this name in grabcut_constants."""
-    from sam_segmentation.models.grabcut.ranking_constants import CONSTANTS
+    """Return the perceptron that is named after what its log-odds are of: 'rank' of an IoU."""
+    return perceptrons()[name]
 
-    inputs, units, numbers = CONSTANTS[name]
-    values = np.array(numbers.split(), np.float64)
-    split = (inputs + 1) * units
-    return Perceptron(values[:split].reshape(inputs + 1, units), values[split:])
+
+@cache
+def perceptrons() -> dict[str, Perceptron]:
+    """Return all perceptrons of ranking.json by name; whoever fits them changes this dict."""
+    text = files('sam_segmentation.models.grabcut').joinpath('ranking.json').read_text('utf-8')
+    return {
+        name: Perceptron(
+            np.array(model['hidden'], np.float64), np.array(model['output'], np.float64)
+        )
+        for name, model in json.loads(text)['models'].items()
+    }

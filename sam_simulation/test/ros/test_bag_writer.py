@@ -3,13 +3,11 @@ import json
 from pathlib import Path
 
 import pytest
-from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from ament_index_python.packages import get_package_share_directory
+from rcl_interfaces.msg import Log
 
-from sam_simulation.ros.message_definition import (
-    SEPARATOR,
-    make_typestore,
-    message_definition,
-)
+from sam_simulation.errors import RecordingError
+from sam_simulation.ros.bag_writer import make_typestore, open_bag
 
 
 @pytest.mark.parametrize(
@@ -27,13 +25,13 @@ def test_hash_equals_the_one_that_ros_computed(name):
         pytest.skip('this ROS 2 has no type hashes')
     hashes = json.loads(share.read_text())['type_hashes']
     wanted = next(entry['hash_string'] for entry in hashes if entry['type_name'] == name)
-    assert make_typestore(name, message_definition(name)).hash_rihs01(name) == wanted
+    assert make_typestore().hash_rihs01(name) == wanted
 
 
 def test_definition_holds_every_contained_type_once():
-    text = message_definition('sam_interfaces/msg/ObjectMaskArray')
-    names = [part.split('\n')[1] for part in text.split(SEPARATOR)[1:]]
-    assert sorted(names) == [
+    name = 'sam_interfaces/msg/ObjectMaskArray'
+    text, _ = make_typestore().generate_msgdef(name, ros_version=2)
+    assert sorted(line for line in text.splitlines() if line.startswith('MSG:')) == [
         'MSG: builtin_interfaces/Time',
         'MSG: sam_interfaces/ObjectMask',
         'MSG: sensor_msgs/Image',
@@ -44,6 +42,11 @@ def test_definition_holds_every_contained_type_once():
     ]
 
 
-def test_a_type_that_is_not_installed_is_an_error():
-    with pytest.raises(PackageNotFoundError):
-        message_definition('no_such_msgs/msg/Nothing')
+def test_a_type_that_the_writer_does_not_know_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(Log, '__module__', 'no_such_msgs.msg._log')
+    with (
+        pytest.raises(RecordingError, match=r"'/log'.*no_such_msgs/msg/Log"),
+        open_bag(tmp_path / 'bag', overwrite=False, custom_data={}) as bag,
+    ):
+        bag.write('/log', Log(), 0)
+    assert list(tmp_path.iterdir()) == []
