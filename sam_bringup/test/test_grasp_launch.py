@@ -3,7 +3,6 @@
 
 import signal
 import subprocess
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,8 @@ from drawing import click
 from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
 from rclpy.qos import qos_profile_sensor_data
 
-from sam_grasping.ros.parameters import PARAMETERS
+from sam_common.ros.parameters import parameters_of
+from sam_grasping.ros.parameters import GraspNodeOptions
 from sam_interfaces.msg import GraspArray, ObjectMaskArray
 from sam_interfaces.srv import PlanGrasps, Track
 
@@ -102,36 +102,18 @@ def test_topics_and_transport_are_arguments(ros, tmp_path):
     assert parameter(ros, '/sam_grasping', 'continuous').bool_value
 
 
-def test_the_parameter_file_names_every_parameter_with_its_default():
-    file = yaml.safe_load((PACKAGE / 'config' / 'grasp.yaml').read_text())
-    defaults = {
-        parameter.name: list(parameter.default)
-        if isinstance(parameter.default, tuple)
-        else parameter.default
-        for parameter in PARAMETERS
-    }
-    assert file['/**']['ros__parameters'] == defaults
-
-
-def test_every_key_of_the_parameter_file_is_commented():
-    lines = (PACKAGE / 'config' / 'grasp.yaml').read_text().splitlines()
-    for above, line in pairwise(lines):
-        if ': ' in line and not line.lstrip().startswith('#'):
-            assert above.lstrip().startswith('#'), f'no comment above {line.strip()!r}'
-
-
 def test_the_node_takes_its_whole_parameter_file_and_describes_each(ros):
     ros.start(
         'ros2', 'run', 'sam_grasping', 'grasp_node', '--ros-args', '--params-file',
         PACKAGE / 'config' / 'grasp.yaml',
     )  # fmt: skip
-    names = [parameter.name for parameter in PARAMETERS]
+    names = [parameter.name for parameter in parameters_of(GraspNodeOptions)]
     listing = ros.client(ListParameters, '/sam_grasping/list_parameters')
     assert set(names) <= set(ros.call(listing, ListParameters.Request()).result.names)
     describe = ros.client(DescribeParameters, '/sam_grasping/describe_parameters')
     described = ros.call(describe, DescribeParameters.Request(names=names)).descriptors
     assert len(described) == len(names)
-    for parameter_, descriptor in zip(PARAMETERS, described, strict=True):
+    for parameter_, descriptor in zip(parameters_of(GraspNodeOptions), described, strict=True):
         assert descriptor.description
         ranged = descriptor.floating_point_range or descriptor.integer_range
         is_number = isinstance(parameter_.default, (int, float))

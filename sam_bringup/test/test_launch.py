@@ -4,7 +4,6 @@
 import os
 import signal
 import subprocess
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,9 @@ from running_node import Tracking
 from std_msgs.msg import Header
 
 from sam_common.ros.conversions import array_to_image
+from sam_common.ros.parameters import parameters_of
 from sam_interfaces.srv import SegmentRequest, Track
-from sam_segmentation.ros.parameters import PARAMETERS
+from sam_segmentation.ros.parameters import SamNodeOptions
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -119,22 +119,9 @@ def test_a_node_that_is_not_to_come_back_does_not(ros):
     assert 'process has died' in output
 
 
-def test_the_parameter_file_names_every_parameter_with_its_default():
-    file = yaml.safe_load((PACKAGE / 'config' / 'sam.yaml').read_text())
-    defaults = {parameter.name: parameter.default for parameter in PARAMETERS}
-    assert file['/**']['ros__parameters'] == defaults
-
-
-def test_every_key_of_the_parameter_file_is_commented():
-    lines = (PACKAGE / 'config' / 'sam.yaml').read_text().splitlines()
-    for above, line in pairwise(lines):
-        if ': ' in line and not line.lstrip().startswith('#'):
-            assert above.lstrip().startswith('#'), f'no comment above {line.strip()!r}'
-
-
 def test_every_parameter_is_described_to_ros(ros):
     ros.start_node('sam_segmentation.ros.sam_node')
-    names = [parameter.name for parameter in PARAMETERS]
+    names = [parameter.name for parameter in parameters_of(SamNodeOptions)]
     listed = ros.call(ros.client(ListParameters, '/sam/list_parameters'), ListParameters.Request())
     assert set(names) <= set(listed.result.names)
     describe = ros.client(DescribeParameters, '/sam/describe_parameters')

@@ -17,18 +17,11 @@ from rclpy.task import Future
 
 from sam_common.bounds import check_payload
 from sam_common.errors import SamError
-from sam_common.ros.parameters import Parameter, value
+from sam_common.ros.parameters import NodeOptions, read_options
 
 T = TypeVar('T')
 # Requests that may arrive while the node is busy; ROS keeps 10 unless told.
 QUEUE = 100
-REQUEST_TIMEOUT = Parameter(
-    'request_timeout_s',
-    60.0,
-    'How long a request may wait and work before it is answered that it is not done, and '
-    'dropped [s].',
-    (0.1, 3600),
-)
 
 
 class LateError(SamError):
@@ -41,7 +34,7 @@ class AsyncServices:
     Parameters
     ----------
     node : Node
-        One of its parameters is REQUEST_TIMEOUT.
+        Its parameter `request_timeout_s` says how long.
 
     """
 
@@ -73,7 +66,7 @@ class AsyncServices:
 
         """
         done: Future = Future()
-        timeout_s = value(self._node, REQUEST_TIMEOUT.name)
+        timeout_s = read_options(self._node, NodeOptions).request_timeout_s
 
         def wake(finished: WorkerFuture[T]) -> None:
             done.set_result(finished)

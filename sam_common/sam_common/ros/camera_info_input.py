@@ -9,7 +9,7 @@ from sensor_msgs.msg import CameraInfo
 from sam_common.camera_model import CameraModel
 from sam_common.errors import CameraModelError
 from sam_common.ros.conversions import calibration_from_msg, camera_from_msg
-from sam_common.ros.parameters import value
+from sam_common.ros.parameters import NodeOptions, read_options
 from sam_common.ros.topic_input import TopicInput
 
 
@@ -29,13 +29,12 @@ class CameraInfoInput(TopicInput):
 
     def camera(self, size_wh: tuple[int, int], image_topic: str) -> CameraModel:
         """Return the camera of an image of a size [px]; raises CameraModelError."""
-        return camera_from_msg(
-            self._message(), size_wh, rectified=value(self._node, 'rectified'), topic=image_topic
-        )
+        rectified = read_options(self._node, NodeOptions).rectified
+        return camera_from_msg(self._message(), size_wh, rectified=rectified, topic=image_topic)
 
     def in_use(self, image_topic: str) -> str:
         """Return in words which part of the calibration is made use of; raises as `camera`."""
-        rectified = value(self._node, 'rectified')
+        rectified = read_options(self._node, NodeOptions).rectified
         return calibration_from_msg(self._message(), rectified=rectified, topic=image_topic)
 
     def _message(self) -> CameraInfo:

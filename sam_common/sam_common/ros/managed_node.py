@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from traceback import format_exc
 from typing import Any
@@ -13,7 +13,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from sam_common.errors import SamError
 from sam_common.ros.faults import Faults, reason
-from sam_common.ros.parameters import Parameter, declare, value
+from sam_common.ros.parameters import NodeOptions, declare, read_options
 
 SUCCESS, FAILURE, ERROR = (
     TransitionCallbackReturn.SUCCESS,
@@ -37,8 +37,8 @@ class ManagedNode(LifecycleNode, ABC):
     Parameters
     ----------
     name : str
-    parameters : iterable of Parameter
-        One is `autostart`.
+    options : type
+        A dataclass of the node's parameters, derived from NodeOptions.
 
     Attributes
     ----------
@@ -51,11 +51,11 @@ class ManagedNode(LifecycleNode, ABC):
 
     """
 
-    def __init__(self, name: str, parameters: Iterable[Parameter]) -> None:
+    def __init__(self, name: str, options: type[NodeOptions]) -> None:
         # Before all else: the node that rclpy makes subscribes, too (/clock).
         self.faults = Faults(self.get_logger)
         super().__init__(name)
-        declare(self, parameters)
+        declare(self, options)
         self.state = 'unconfigured'
         self.error = ''
         # rclpy lets a request that does not fit the state end the process (ros2/rclpy#1319).
@@ -64,7 +64,7 @@ class ManagedNode(LifecycleNode, ABC):
 
     def start(self) -> None:
         """Configure and activate, unless a lifecycle manager does; a failure is in `error`."""
-        if value(self, 'autostart') and self.trigger_configure() == SUCCESS:
+        if read_options(self, NodeOptions).autostart and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
     @abstractmethod

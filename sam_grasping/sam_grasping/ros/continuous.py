@@ -11,9 +11,9 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from sam_common.errors import SamError
-from sam_common.ros.parameters import value
 from sam_grasping.ros.depth_input import DepthFrame
 from sam_grasping.ros.objects_input import Objects
+from sam_grasping.ros.parameters import options
 from sam_grasping.ros.plan_service import Active
 from sam_grasping.ros.planning import Planned
 from sam_grasping.ros.targets import Targets
@@ -66,7 +66,7 @@ class Continuous:
     def offer(self) -> None:
         """Let the worker see what is new, if it is wanted and somebody listens."""
         active = self._active()
-        if active and value(self._node, 'continuous') and active.publishing.subscribers:
+        if active and options(self._node).continuous and active.publishing.subscribers:
             active.worker.offer(self._step)
 
     def reset(self) -> None:
@@ -98,7 +98,7 @@ class Continuous:
         if pair is None:
             return None
         depth, self._last = pair
-        wanted = value(self._node, 'continuous_ids') or ()
+        wanted = options(self._node).continuous_ids
         ids = [i for i in self._last.visible_ids if not wanted or i in wanted]
         return _Round(depth, self._last, ids)
 
@@ -120,7 +120,7 @@ class Continuous:
         if not (current.planned or self._shown):
             return
         self._shown = bool(current.planned)
-        frame = value(self._node, 'target_frame') or current.depth.header.frame_id
+        frame = options(self._node).target_frame or current.depth.header.frame_id
         header = Header(stamp=current.depth.header.stamp, frame_id=frame)
         gripper = active.planning.planner.gripper
         active.publishing.publish(current.planned, header, gripper)

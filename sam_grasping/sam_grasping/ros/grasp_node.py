@@ -15,16 +15,15 @@ from sam_common.ros.async_services import AsyncServices
 from sam_common.ros.camera_info_input import CameraInfoInput
 from sam_common.ros.diagnostics import StatusPublisher
 from sam_common.ros.managed_node import ManagedNode
-from sam_common.ros.parameters import value
 from sam_common.ros.run_node import run_node
 from sam_common.ros.tf_lookup import TfLookup
 from sam_common.worker import Worker
 from sam_grasping.core.registry import load_planner
-from sam_grasping.ros import parameters
 from sam_grasping.ros.continuous import Continuous
 from sam_grasping.ros.depth_input import DepthInput
 from sam_grasping.ros.diagnostics import Health, report
 from sam_grasping.ros.objects_input import ObjectsInput
+from sam_grasping.ros.parameters import GraspNodeOptions, options
 from sam_grasping.ros.plan_service import Active, PlanService
 from sam_grasping.ros.planning import Planning
 from sam_grasping.ros.publishing import Publishing
@@ -35,7 +34,7 @@ class GraspNode(ManagedNode):
     """Makes the planner in configure, listens from activate on, lets go of all in cleanup."""
 
     def __init__(self) -> None:
-        super().__init__('sam_grasping', parameters.PARAMETERS)
+        super().__init__('sam_grasping', GraspNodeOptions)
         self._frames: TfLookup | None = None
         self._worker: Worker | None = None
         self._planning: Planning | None = None
@@ -54,29 +53,28 @@ class GraspNode(ManagedNode):
 
     def configure(self) -> None:
         """Make the planner and what it needs."""
-        planner = load_planner(
-            value(self, 'planner'),
-            gripper=parameters.gripper(self),
-            options=parameters.planner_options(self),
-        )
-        parameters.limits(self, np.eye(4))
-        parameters.table_plane(self)
+        now = options(self)
+        planner = load_planner(now.planner, gripper=now.gripper, options=now.planning)
+        # Both only to be refused here, before the first request needs them.
+        now.limits(np.eye(4))
+        now.table()
         planner.warm_up()
         self._frames = TfLookup(self)
         self._publishing = Publishing(self)
-        self._worker = Worker(value(self, 'max_pending_requests'), self._on_stream_error)
+        self._worker = Worker(now.max_pending_requests, self._on_stream_error)
         self._planning = Planning(self, planner, self._frames, self._camera)
-        self.get_logger().info(f'the {value(self, "planner")} planner is ready')
+        self.get_logger().info(f'the {now.planner} planner is ready')
 
     def activate(self) -> None:
         """Begin to listen to the camera and to what is tracked."""
         if self._planning is None or self._publishing is None or self._worker is None:
             raise self.not_active()
-        capacity = value(self, 'depth_buffer_size')
+        now = options(self)
+        capacity = now.depth_buffer_size
         offer = self._continuous.offer
         self._depth = DepthInput(
             self,
-            transport=value(self, 'depth_transport'),
+            transport=now.depth_transport,
             capacity=capacity,
             on_frame=partial(self._on_depth, offer),
         )
@@ -142,7 +140,7 @@ class GraspNode(ManagedNode):
             active=self._active,
             camera_info=self._camera_info,
             continuous=self._continuous,
-            is_continuous=value(self, 'continuous'),
+            is_continuous=options(self).continuous,
             tolerance_ns=self._targets.tolerance_ns,
         )
 

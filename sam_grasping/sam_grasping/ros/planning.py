@@ -16,7 +16,6 @@ from sam_common.camera_model import CameraModel
 from sam_common.depth import check_scene, remark
 from sam_common.errors import SamError
 from sam_common.ros.conversions import matrix_from_msg
-from sam_common.ros.parameters import value
 from sam_common.ros.tf_lookup import TfLookup
 from sam_common.scored_mask import ScoredMask
 from sam_common.transforms import apply, inverse
@@ -26,8 +25,8 @@ from sam_grasping.core.grasp import Grasp
 from sam_grasping.core.plan import Plan
 from sam_grasping.core.planner import Planner
 from sam_grasping.core.view import View
-from sam_grasping.ros import parameters
 from sam_grasping.ros.depth_input import DepthFrame
+from sam_grasping.ros.parameters import options
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,16 +132,17 @@ class Planning:
         view = View(depth_m=depth_m, mask=found[0].mask, camera=camera)
         header = Header(stamp=depth.header.stamp, frame_id=depth.header.frame_id)
         tf = None
-        target = value(self._node, 'target_frame')
+        now = options(self._node)
+        target = now.target_frame
         if target and target != header.frame_id:
-            timeout_s = value(self._node, 'tf_timeout_s')
-            tf = matrix_from_msg(self._frames.lookup(target, depth.header, timeout_s=timeout_s))
+            found_tf = self._frames.lookup(target, depth.header, timeout_s=now.tf_timeout_s)
+            tf = matrix_from_msg(found_tf)
             header.frame_id = target
-        table = parameters.table_plane(self._node)
+        table = now.table()
         if table is not None:
             plane = table if tf is None else table.in_frame(inverse(tf))
             view = replace(view, plane=plane)
-        limits = parameters.limits(self._node, np.eye(4) if tf is None else tf)
+        limits = now.limits(np.eye(4) if tf is None else tf)
         begin = perf_counter()
         odd = remark(depth_m, found[0].mask)
         try:
@@ -151,7 +151,7 @@ class Planning:
                 view,
                 found,
                 limits=limits,
-                max_grasps=max_grasps or value(self._node, 'max_grasps'),
+                max_grasps=max_grasps or now.max_grasps,
             )
         except SamError as error:
             if not odd:

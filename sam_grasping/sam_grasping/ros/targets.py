@@ -17,7 +17,6 @@ from std_msgs.msg import Header
 from sam_common.errors import MissingFrameError
 from sam_common.ros.conversions import image_is_empty, mask_from_msg, stamp_to_ns
 from sam_common.ros.managed_node import NotActiveError
-from sam_common.ros.parameters import value
 from sam_common.scored_mask import ScoredMask
 from sam_common.stamp_buffer import StampBuffer, T
 from sam_common.stamp_order import NANOSECONDS, format_stamp
@@ -25,6 +24,7 @@ from sam_grasping.core.errors import GraspingError, TargetError
 from sam_grasping.ros.conversions import is_one_click, prompt_is_empty
 from sam_grasping.ros.depth_input import DepthFrame, DepthInput
 from sam_grasping.ros.objects_input import Objects, ObjectsInput
+from sam_grasping.ros.parameters import options
 from sam_interfaces.msg import Prompt
 from sam_interfaces.srv import PlanGrasps, SegmentRequest
 
@@ -115,7 +115,7 @@ class Targets:
             If the node was deactivated meanwhile.
 
         """
-        deadline = monotonic() + value(self._node, 'depth_timeout_s')
+        deadline = monotonic() + options(self._node).depth_timeout_s
         while True:
             if depth.is_closed:
                 raise NotActiveError(
@@ -133,8 +133,7 @@ class Targets:
     @property
     def tolerance_ns(self) -> int:
         """How far apart stamps may be [ns]."""
-        tolerance_s: float = value(self._node, 'stamp_tolerance_s')
-        return round(tolerance_s * NANOSECONDS)
+        return round(options(self._node).stamp_tolerance_s * NANOSECONDS)
 
     def newest_pair(
         self, depth: DepthInput, objects: ObjectsInput, *, after: Objects | None = None
@@ -192,7 +191,7 @@ class Targets:
                 stamp=request.stamp, prompts=[prompt], multimask_output=is_one_click(prompt)
             )
         )
-        timeout_s = value(self._node, 'segment_timeout_s')
+        timeout_s = options(self._node).segment_timeout_s
         if not await self._within(future, timeout_s):
             self._segment.remove_pending_request(future)
             raise SegmentationError(
@@ -223,7 +222,7 @@ class Targets:
         return bool(future.done())
 
     def _no_depth(self, depth: DepthInput, stamp_ns: int) -> str:
-        waited_s = value(self._node, 'depth_timeout_s')
+        waited_s = options(self._node).depth_timeout_s
         if depth.error:
             return f'the depth images on {depth.topic} cannot be used: {depth.error}'
         if not len(depth.ring):

@@ -1,155 +1,137 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parameters of `sam_node`: each declared once, with its range and what it means."""
+"""The parameters of `sam_node`: the only place that states their ranges, defaults and meaning."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rclpy.node import Node
 
-from sam_common.ros.async_services import REQUEST_TIMEOUT
-from sam_common.ros.parameters import (
-    APPLIED_AT_CONFIGURE,
-    RECTIFIED_PARAMETER,
-    Parameter,
-    value,
-)
+from sam_common.ros.parameters import Applied, NodeOptions, parameter, read_options
 from sam_segmentation.core.prompt import MAX_REFINE_ROUNDS
-from sam_segmentation.core.segmenter import (
-    MAX_POINTS_PER_SIDE,
-    EverythingOptions,
-)
+from sam_segmentation.core.segmenter import MAX_POINTS_PER_SIDE, EverythingOptions
 from sam_segmentation.core.tracker_options import MAX_OBJECTS, TrackerOptions
-from sam_segmentation.models.registry import DEFAULT_MODEL, model_names
+from sam_segmentation.models.registry import DEFAULT_MODEL
 
-PARAMETERS = (
-    Parameter(
-        'model',
+
+@dataclass(frozen=True)
+class SamNodeOptions(NodeOptions):
+    """The values that `sam_node` has at one moment; `options` reads them."""
+
+    model: str = parameter(
         DEFAULT_MODEL,
-        f'One of {", ".join(model_names())}, or the path of a SAM 2 config (.yaml). '
-        + APPLIED_AT_CONFIGURE,
-    ),
-    Parameter(
-        'checkpoint',
+        'Which model segments: grabcut (needs no weights); sam_vit_b|l|h, '
+        'sam2_hiera_tiny|small|base_plus|large or sam2.1_hiera_tiny|small|base_plus|large (first '
+        'run `ros2 run sam_segmentation download MODEL`); or the path of a SAM 2 config (.yaml), '
+        'with `checkpoint` set. An unknown name is answered with those that exist.',
+        applied=Applied.CONFIGURE,
+    )
+    checkpoint: str = parameter(
         '',
-        f'File with the weights; empty: where `download` puts them. {APPLIED_AT_CONFIGURE}',
-    ),
-    Parameter(
-        'device',
+        'File with the weights; empty: where `download` puts them.',
+        applied=Applied.CONFIGURE,
+    )
+    device: str = parameter(
         'auto',
-        f'auto (CUDA where there is one), cpu, cuda or cuda:N. {APPLIED_AT_CONFIGURE}',
-    ),
-    Parameter(
-        'image_transport',
+        'auto (CUDA where there is one), cpu, cuda or cuda:N.',
+        applied=Applied.CONFIGURE,
+    )
+    image_transport: str = parameter(
         'raw',
-        f'raw (~/image) or compressed (~/image/compressed). {APPLIED_AT_CONFIGURE}',
-    ),
-    RECTIFIED_PARAMETER,
-    Parameter(
-        'autostart',
-        True,
-        'Whether the node configures and activates itself; else a lifecycle manager does.',
-        read_only=True,
-    ),
-    Parameter(
-        'confidence_threshold',
+        'raw listens to ~/image, compressed to ~/image/compressed.',
+        applied=Applied.ACTIVATE,
+    )
+    confidence_threshold: float = parameter(
         0.0,
         'Masks with a lower score are left out of the mask, the overlay, the detections and the '
-        'label image; the objects are tracked and listed all the same, and services answer.',
+        'label image. Their objects are still tracked and listed, and services still answer.',
         (0, 1),
-    ),
-    Parameter(
-        'refine_rounds',
+    )
+    refine_rounds: int = parameter(
         0,
-        'How often the mask of a prompt goes back into the model together with it. For tracked '
-        f'objects: {APPLIED_AT_CONFIGURE}',
+        'Number of refinement passes that feed the predicted mask back into the model with the '
+        'prompt. For tracked objects it is applied when the node is configured.',
         (0, MAX_REFINE_ROUNDS),
-    ),
-    Parameter(
-        'max_objects',
+    )
+    max_objects: int = parameter(
         TrackerOptions.max_objects,
-        f'How many objects may be tracked at once. {APPLIED_AT_CONFIGURE}',
+        'How many objects may be tracked at once.',
         (1, MAX_OBJECTS),
-    ),
-    Parameter(
-        'memory_policy',
+        applied=Applied.CONFIGURE,
+    )
+    memory_policy: str = parameter(
         TrackerOptions.memory,
-        'Which past frames a model with a memory tracks by: fifo (the last ones, as the official '
-        'SAM 2) or motion_aware (those in which the object was surely seen). '
-        + APPLIED_AT_CONFIGURE,
-    ),
-    Parameter(
-        'lost_after',
+        'By which past frames SAM 2 tracks: fifo (the last ones, as the official SAM 2) or '
+        'motion_aware (those in which the object was surely seen, and the mask that agrees with '
+        'its motion).',
+        applied=Applied.CONFIGURE,
+    )
+    lost_after: int = parameter(
         TrackerOptions.lost_after,
-        'TfLookup without a observation after which an occluded object counts as lost. '
-        + APPLIED_AT_CONFIGURE,
+        'Number of frames without an observation after which an occluded object counts as lost.',
         (1, 10_000),
-    ),
-    Parameter(
-        'points_per_side',
+        applied=Applied.CONFIGURE,
+    )
+    points_per_side: int = parameter(
         EverythingOptions.points_per_side,
         'segment_everything: side of the square grid of points that are tried.',
         (1, MAX_POINTS_PER_SIDE),
-    ),
-    Parameter(
-        'pred_iou_thresh',
+    )
+    pred_iou_thresh: float = parameter(
         EverythingOptions.pred_iou_thresh,
         'segment_everything: masks with a lower score are dropped.',
         (0, 1),
-    ),
-    Parameter(
-        'stability_score_thresh',
+    )
+    stability_score_thresh: float = parameter(
         EverythingOptions.stability_score_thresh,
-        'segment_everything: masks that change more as the threshold moves are dropped.',
+        'segment_everything: masks with a lower stability score, which change more as the '
+        'threshold moves, are dropped.',
         (0, 1),
-    ),
-    Parameter(
-        'min_mask_region_area',
+    )
+    min_mask_region_area: int = parameter(
         EverythingOptions.min_mask_region_area,
         'segment_everything: islands and holes smaller than this are removed [px].',
         (0, 1_000_000),
-    ),
-    Parameter(
-        'frame_buffer_size',
+    )
+    frame_buffer_size: int = parameter(
         30,
-        f'How many past frames a stamp can name. {APPLIED_AT_CONFIGURE}',
+        'How many past frames the stamp of a request can name.',
         (1, 300),
-    ),
-    Parameter(
-        'embedding_cache_size',
+        applied=Applied.CONFIGURE,
+    )
+    embedding_cache_size: int = parameter(
         4,
-        f'Of how many images the embedding is kept. {APPLIED_AT_CONFIGURE}',
+        'For how many images the embedding is kept.',
         (1, 100),
-    ),
-    Parameter(
-        'max_pending_requests',
-        32,
-        f'Requests that may wait; one more is refused. {APPLIED_AT_CONFIGURE}',
-        (1, 1000),
-    ),
-    Parameter(
-        'max_prompts',
+        applied=Applied.CONFIGURE,
+    )
+    max_prompts: int = parameter(
         64,
-        'Prompts that one request, or one message of detections, may hold.',
+        'How many prompts one request, or one message of detections, may hold.',
         (1, 1000),
-    ),
-    REQUEST_TIMEOUT,
-)
-
-
-def everything_options(node: Node) -> EverythingOptions:
-    """Return the node's defaults for segment_everything."""
-    return EverythingOptions(
-        points_per_side=value(node, 'points_per_side'),
-        pred_iou_thresh=value(node, 'pred_iou_thresh'),
-        stability_score_thresh=value(node, 'stability_score_thresh'),
-        min_mask_region_area=value(node, 'min_mask_region_area'),
     )
 
+    @property
+    def everything(self) -> EverythingOptions:
+        """The defaults for segment_everything."""
+        return EverythingOptions(
+            points_per_side=self.points_per_side,
+            pred_iou_thresh=self.pred_iou_thresh,
+            stability_score_thresh=self.stability_score_thresh,
+            min_mask_region_area=self.min_mask_region_area,
+        )
 
-def tracker_options(node: Node) -> TrackerOptions:
-    """Return how to track; raises PromptError for a memory policy that is unknown."""
-    return TrackerOptions(
-        memory=value(node, 'memory_policy'),
-        refine_rounds=value(node, 'refine_rounds'),
-        max_objects=value(node, 'max_objects'),
-        lost_after=value(node, 'lost_after'),
-    )
+    @property
+    def tracking(self) -> TrackerOptions:
+        """How to track; raises PromptError for an unknown memory policy."""
+        return TrackerOptions(
+            memory=self.memory_policy,
+            refine_rounds=self.refine_rounds,
+            max_objects=self.max_objects,
+            lost_after=self.lost_after,
+        )
+
+
+def options(node: Node) -> SamNodeOptions:
+    """Return the node's present options: a parameter may change between two calls."""
+    return read_options(node, SamNodeOptions)

@@ -21,7 +21,6 @@ from vision_msgs.msg import Detection2DArray, ObjectHypothesisWithPose
 
 from sam_common.errors import CameraModelError, SamError
 from sam_common.ros.conversions import calibration_from_msg, camera_from_msg, stamp_to_ns
-from sam_common.ros.parameters import value
 from sam_common.ros.tf_lookup import FrameError, TfLookup
 from sam_common.ros.topic_input import TopicInput
 from sam_common.steps import Steps
@@ -29,6 +28,7 @@ from sam_common.transforms import moved
 from sam_segmentation.core.errors import PromptError
 from sam_segmentation.core.prompt import FOREGROUND, Prompt
 from sam_segmentation.ros.conversions import box_from_msg
+from sam_segmentation.ros.parameters import options
 from sam_segmentation.streaming.detections import detect
 from sam_segmentation.streaming.engine import Engine
 from sam_segmentation.streaming.frame_buffer import FrameBuffer
@@ -173,9 +173,10 @@ class PromptTopics:
             return str(error)
 
     def _how_rectified(self) -> dict[str, Any]:
-        name = '~/image' if value(self._node, 'image_transport') == 'raw' else '~/image/compressed'
+        now = options(self._node)
+        name = '~/image' if now.image_transport == 'raw' else '~/image/compressed'
         topic = self._node.resolve_topic_name(name)
-        return {'rectified': value(self._node, 'rectified'), 'topic': topic}
+        return {'rectified': now.rectified, 'topic': topic}
 
     def _add_at(self, pixel: Callable[[], tuple[float, float]]) -> None:
         """Track what is at a pixel of the newest frame."""
@@ -200,7 +201,7 @@ class PromptTopics:
         try:
             engine, ring = self._active()
             left_out: dict[int, SamError] = {}
-            numbers = _objects(msg, value(self._node, 'max_prompts'), left_out)
+            numbers = _objects(msg, options(self._node).max_prompts, left_out)
             steps = detect(
                 engine.session,
                 ring,

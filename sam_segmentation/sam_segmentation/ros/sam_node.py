@@ -9,12 +9,11 @@ from functools import partial
 from sam_common.ros.async_services import AsyncServices
 from sam_common.ros.diagnostics import StatusPublisher
 from sam_common.ros.managed_node import ManagedNode
-from sam_common.ros.parameters import value
 from sam_common.ros.run_node import run_node
 from sam_segmentation.models.registry import load_segmenter
-from sam_segmentation.ros import parameters
 from sam_segmentation.ros.diagnostics import Health, report
 from sam_segmentation.ros.image_input import ImageInput
+from sam_segmentation.ros.parameters import SamNodeOptions, options
 from sam_segmentation.ros.prompt_topics import PromptTopics
 from sam_segmentation.ros.services import Services
 from sam_segmentation.ros.stream import Stream
@@ -27,7 +26,7 @@ class SamNode(ManagedNode):
     """Loads the model in configure, listens from activate on, frees the model in cleanup."""
 
     def __init__(self) -> None:
-        super().__init__('sam', parameters.PARAMETERS)
+        super().__init__('sam', SamNodeOptions)
         self._engine: Engine | None = None
         self._stream: Stream | None = None
         self._prompts: PromptTopics | None = None
@@ -40,18 +39,19 @@ class SamNode(ManagedNode):
 
     def configure(self) -> None:
         """Load the model."""
+        now = options(self)
         load = partial(
             load_segmenter,
-            value(self, 'model'),
-            checkpoint=value(self, 'checkpoint') or None,
-            device=value(self, 'device'),
+            now.model,
+            checkpoint=now.checkpoint or None,
+            device=now.device,
         )
         self._engine = Engine(
             load,
-            tracking=parameters.tracker_options(self),
-            history=value(self, 'frame_buffer_size'),
-            cache_size=value(self, 'embedding_cache_size'),
-            max_pending=value(self, 'max_pending_requests'),
+            tracking=now.tracking,
+            history=now.frame_buffer_size,
+            cache_size=now.embedding_cache_size,
+            max_pending=now.max_pending_requests,
             on_stream_error=self._on_stream_error,
             on_reset=self._on_reset,
             is_cancelled=lambda: not self.context.ok(),
@@ -63,10 +63,11 @@ class SamNode(ManagedNode):
 
     def activate(self) -> None:
         """Begin to listen to the camera."""
+        now = options(self)
         self._image_input = ImageInput(
             self,
-            transport=value(self, 'image_transport'),
-            capacity=value(self, 'frame_buffer_size'),
+            transport=now.image_transport,
+            capacity=now.frame_buffer_size,
             order=self._engine.session.order if self._engine else None,
             on_frame=self._offer,
         )

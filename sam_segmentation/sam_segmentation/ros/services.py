@@ -17,15 +17,14 @@ from sam_common.images import check_raw
 from sam_common.masks import label_image
 from sam_common.ros.async_services import AsyncServices, payload_of
 from sam_common.ros.conversions import array_to_image, image_is_empty, image_to_rgb, stamp_to_ns
-from sam_common.ros.parameters import value
 from sam_common.scored_mask import ScoredMask
 from sam_common.stamp_order import NANOSECONDS
 from sam_interfaces.msg import ObjectMaskArray
 from sam_interfaces.srv import SegmentEverything, SegmentRequest
 from sam_segmentation.core.errors import PromptError, naming_prompt
 from sam_segmentation.core.segmenter import EverythingOptions
-from sam_segmentation.ros import parameters
 from sam_segmentation.ros.conversions import object_to_msg, prompt_from_msg
+from sam_segmentation.ros.parameters import options
 from sam_segmentation.streaming.engine import Engine, ImageSource
 from sam_segmentation.streaming.frame_buffer import FrameBuffer
 
@@ -58,7 +57,7 @@ class Services:
         self, request: SegmentRequest.Request, response: SegmentRequest.Response
     ) -> None:
         engine, ring = self._active()
-        limit = value(self._node, 'max_prompts')
+        limit = options(self._node).max_prompts
         if not 1 <= len(request.prompts) <= limit:
             raise PromptError(
                 f'the request holds {len(request.prompts)} prompts; give 1 to {limit} '
@@ -77,7 +76,7 @@ class Services:
                 image_rgb,
                 prompts,
                 multimask=request.multimask_output,
-                refine_rounds=value(self._node, 'refine_rounds'),
+                refine_rounds=options(self._node).refine_rounds,
                 payload=payload,
             )
         )
@@ -93,11 +92,11 @@ class Services:
         self, request: SegmentEverything.Request, response: SegmentEverything.Response
     ) -> None:
         engine, ring = self._active()
-        options = _options(request, parameters.everything_options(self._node))
+        everything = _options(request, options(self._node).everything)
         header, key, image_rgb = _source(request, ring)
         masks, size_wh = await self._answering.result(
             engine.segment_everything(
-                key, image_rgb, options, payload=payload_of(request.image.data)
+                key, image_rgb, everything, payload=payload_of(request.image.data)
             )
         )
         response.objects = self._everything_msg(masks, size_wh, header, engine.segmenter.name)

@@ -8,7 +8,7 @@ from time import monotonic, perf_counter
 
 from rclpy.lifecycle import LifecycleNode
 
-from sam_common.ros.parameters import value
+from sam_segmentation.ros.parameters import options
 from sam_segmentation.ros.publishing import Publishing
 from sam_segmentation.streaming.engine import Engine
 from sam_segmentation.streaming.frame_buffer import Frame
@@ -23,7 +23,7 @@ class Stream:
     Attributes
     ----------
     processed : int
-        TfLookup that objects were tracked in.
+        Frames that objects were tracked in.
     error : str
         Why the last frame came to nothing; empty: it did not.
     lost : str
@@ -106,6 +106,6 @@ class Stream:
         self.latency_s = self._publishing.publish(
             session.view(),
             model=session.tracker.name,
-            threshold=value(self._node, 'confidence_threshold'),
+            threshold=options(self._node).confidence_threshold,
         )
         self.publish_times_s.append(perf_counter() - begin)

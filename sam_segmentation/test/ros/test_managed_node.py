@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What neither a callback nor a request for a transition does to a managed node."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import rclpy
@@ -18,7 +20,7 @@ from sam_common.errors import SamError
 from sam_common.ros.conversions import array_to_image
 from sam_common.ros.faults import MAX_KINDS, MAX_REASON, Faults, reason
 from sam_common.ros.managed_node import ManagedNode
-from sam_common.ros.parameters import Parameter
+from sam_common.ros.parameters import NodeOptions, parameter
 from sam_common.ros.run_node import _spin
 from sam_segmentation.ros.sam_node import SamNode
 
@@ -26,13 +28,18 @@ SUCCESS = TransitionCallbackReturn.SUCCESS
 STEPS = ('configure', 'activate', 'stop_listening', 'release')
 
 
+@dataclass(frozen=True)
+class ToyOptions(NodeOptions):
+    autostart: bool = parameter(False, 'Not here.')
+    any_type: str | int = parameter('auto', 'A word or a number.')
+
+
 class Toy(ManagedNode):
     """Fails in the steps that it is told to."""
 
     def __init__(self):
         self.errors, self.taken = {}, []
-        any_type = Parameter('any_type', 'auto', 'A word or a number.', any_type=True)
-        super().__init__('toy', [Parameter('autostart', False, 'Not here.'), any_type])
+        super().__init__('toy', ToyOptions)
 
     def _step(self, name):
         self.taken.append(name)
