@@ -119,7 +119,7 @@ def _rounded(values: FloatArray) -> FloatArray:
     return np.array([float(f'{value:.4g}') for value in values.flat]).reshape(values.shape)
 
 
-def prepared(scene: Scene) -> gf.PreparedImage:
+def prepared(scene: Scene) -> Regions:
     """Return the frame, with whatever perceptrons are fitted by now."""
     small = cv2.resize(scene.image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     return find_superpixels(np.asarray(small, np.uint8), gf.CELL_PX)

@@ -75,6 +75,7 @@ class SensorNoise:
         return depth if self.stereo is None else self.stereo.add_noise(depth, rng)
 
 
+# Without any noise, to compare with what is true.
 PERFECT = SensorNoise(shot=0, read=0, blur_px=0, vignetting=0, depth_at_1m_m=0)
 # Like a RealSense D435 (see stereo.py); that it errs by 0.08 px of disparity is our guess.
 REALSENSE = SensorNoise(depth_at_1m_m=0.08 / (424.0 * 0.05), stereo=Stereo())

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -106,8 +106,3 @@ class Video:
                 yield renderer.render(
                     self.camera(time_s), time_s=time_s, motions=self.motions(time_s)
                 )
-
-
-def videos(seeds: Iterable[int]) -> Iterator[Video]:
-    """Yield the video of each seed."""
-    return map(Video, seeds)

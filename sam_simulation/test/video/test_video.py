@@ -7,7 +7,7 @@ import pytest
 
 from sam_simulation.camera.renderer import Renderer
 from sam_simulation.video.script import RECIPES, EventKind
-from sam_simulation.video.video import VIDEO_DEVELOPMENT_SEEDS, VIDEO_HELD_OUT_SEEDS, Video, videos
+from sam_simulation.video.video import VIDEO_DEVELOPMENT_SEEDS, VIDEO_HELD_OUT_SEEDS, Video
 
 SIZE_WH = (160, 120)
 SEEDS = 4, 5  # between them, every kind of event, a board and a box that cover
@@ -180,10 +180,6 @@ def test_the_kinds_can_be_chosen():
     kinds = {e.kind for e in Video(1, kinds=[EventKind.LOOK_ALIKE]).events}
     assert kinds == {EventKind.LOOK_ALIKE, EventKind.CROSSING}
     assert len(Video(2, kinds=[]).target_ids) == 2
-
-
-def test_videos_come_one_per_seed():
-    assert [video.seed for video in videos(range(2))] == [0, 1]
 
 
 def test_measured_videos_are_not_tuned_on():
