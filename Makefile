@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-grasp bench-faults bench-gpu setup clean
+.PHONY: help demo test lint bench bench-grasp bench-faults bench-gpu parameters setup clean
 
 VENV_READY := .venv/.ready
 BUILD_READY := install/.ready
@@ -41,6 +41,9 @@ bench-faults: $(BUILD_READY) ## Attack files and both nodes (about 10 min): cras
 bench-gpu: ## Measure the models on a GPU: torch and the models' packages, no ROS
 	@if [[ -x .venv/bin/python ]]; then python=.venv/bin/python; else python=python3; fi; \
 	PYTHONPATH=sam_segmentation $$python benchmarks/gpu.py
+
+parameters: $(BUILD_READY) ## Write sam.yaml, grasp.yaml and the tables in docs/ from the nodes' options
+	@$(IN_WORKSPACE) python scripts/write_parameters.py
 
 setup: $(BUILD_READY) ## Make the environment and build the workspace
 

@@ -26,8 +26,8 @@ class GraspNodeOptions(NodeOptions):
 
     planner: str = parameter(
         DEFAULT_PLANNER,
-        'Which planner proposes grasps: geometric (needs no weights). An unknown name is answered '
-        'with those that exist.',
+        'Which planner proposes grasps: geometric (needs no weights). An unknown name is refused '
+        'with a list of the known ones.',
         applied=Applied.CONFIGURE,
     )
     max_width_m: float = parameter(

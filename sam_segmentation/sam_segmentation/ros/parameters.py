@@ -23,7 +23,7 @@ class SamNodeOptions(NodeOptions):
         'Which model segments: grabcut (needs no weights); sam_vit_b|l|h, '
         'sam2_hiera_tiny|small|base_plus|large or sam2.1_hiera_tiny|small|base_plus|large (first '
         'run `ros2 run sam_segmentation download MODEL`); or the path of a SAM 2 config (.yaml), '
-        'with `checkpoint` set. An unknown name is answered with those that exist.',
+        'with `checkpoint` set. An unknown name is refused with a list of the known ones.',
         applied=Applied.CONFIGURE,
     )
     checkpoint: str = parameter(

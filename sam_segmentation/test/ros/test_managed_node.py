@@ -20,7 +20,7 @@ from sam_common.errors import SamError
 from sam_common.ros.conversions import array_to_image
 from sam_common.ros.faults import MAX_KINDS, MAX_REASON, Faults, reason
 from sam_common.ros.managed_node import ManagedNode
-from sam_common.ros.parameters import NodeOptions, parameter
+from sam_common.ros.parameters import NodeOptions, parameter, read_options
 from sam_common.ros.run_node import _spin
 from sam_segmentation.ros.sam_node import SamNode
 
@@ -32,6 +32,7 @@ STEPS = ('configure', 'activate', 'stop_listening', 'release')
 class ToyOptions(NodeOptions):
     autostart: bool = parameter(False, 'Not here.')
     any_type: str | int = parameter('auto', 'A word or a number.')
+    numbers: tuple[int, ...] = parameter((), 'Not set.')
 
 
 class Toy(ManagedNode):
@@ -197,6 +198,16 @@ def test_a_parameter_that_is_set_to_nothing_stays(toy, name):
     assert not result.successful
     assert 'cannot be' in result.reason
     assert toy.get_parameter(name).value == before
+
+
+def test_options_are_the_values_of_the_moment(toy):
+    before = read_options(toy, ToyOptions)
+    assert (before.any_type, before.numbers, before.request_timeout_s) == ('auto', (), 60.0)
+    toy.set_parameters([rclpy.Parameter('any_type', value=3)])
+    toy.set_parameters([rclpy.Parameter('numbers', value=[4, 5])])
+    now = read_options(toy, ToyOptions)
+    assert (now.any_type, now.numbers) == (3, (4, 5))
+    assert before.any_type == 'auto'
 
 
 def test_a_reason_is_one_text_that_a_log_and_ros_can_carry():
