@@ -136,9 +136,6 @@ def read_models() -> tuple[FloatArray, FloatArray]:
 
 
 BIAS, WEIGHTS = read_models()
-# NumPy adds up 28 columns in another order than 26. Two empty ones, where two features without
-# weight stood, keep the scores what they were to the last bit; the next fit needs them no more.
-_PLACES = np.delete(np.arange(28), (7, 23))
 
 
 def describe(
@@ -221,7 +218,5 @@ def kind(features: FloatArray) -> IntArray:
 def probability(features: FloatArray) -> FloatArray:
     """Return the probability (C,) that grasps hold, from their features (C, F)."""
     which = kind(features)
-    terms = np.zeros((len(features), 28))
-    terms[:, _PLACES] = features * WEIGHTS[which]
-    log_odds = BIAS[which] + terms.sum(axis=1)
+    log_odds = BIAS[which] + (features * WEIGHTS[which]).sum(axis=1)
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(log_odds, -30.0, 30.0))))
