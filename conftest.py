@@ -8,6 +8,7 @@ where they lie.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import Any
 
 import pytest
 
+EXTENDING = Path(__file__).parent / 'docs' / 'extending.md'
 PROFILE = Path(__file__).parent / 'sam_bringup' / 'config' / 'fastdds.xml'
 TIMEOUT_S = 30.0
 # Folders of real pictures; CONTRIBUTING.md says what is in them.
@@ -56,9 +58,17 @@ class Ros:
         return process
 
     def start_node(
-        self, module: str, *, stderr: int | None = None, **parameters: Any
+        self,
+        module: str,
+        *,
+        stderr: int | None = None,
+        first_on_path: Path | None = None,
+        **parameters: Any,
     ) -> subprocess.Popen[str]:
-        """Start a Python node by its module, with parameters."""
+        """Start a Python node by its module, with parameters.
+
+        `first_on_path` is a folder in which its process looks for packages first.
+        """
         arguments = [
             part
             for name, value in parameters.items()
@@ -68,7 +78,11 @@ class Ros:
             )
         ]
         command = (sys.executable, '-m', module, '--ros-args', *arguments)
-        return self.start(*command, stderr=stderr)
+        environment = {}
+        if first_on_path:
+            path = f'{first_on_path}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
+            environment = {'PYTHONPATH': path}
+        return self.start(*command, stderr=stderr, environment=environment)
 
     def until(self, condition: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S) -> Any:
         """Spin until a condition holds, and return what it returned."""
@@ -189,3 +203,24 @@ def real_data() -> Path:
             'CONTRIBUTING.md describes, or unset it to skip the tests on real pictures'
         )
     return folder
+
+
+@pytest.fixture
+def documented_package(tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function that writes a package of docs/extending.md and has its setup.py run."""
+
+    def write(name: str) -> Path:
+        blocks = re.findall(
+            rf'`({name}/\w+\.py)`:\n\n```python\n(.*?)```', EXTENDING.read_text(), re.S
+        )
+        for path, source in blocks:
+            file = tmp_path / path
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(source)
+        folder = tmp_path / name
+        # Leaves what an installation would leave: the package's metadata beside its module.
+        command = [sys.executable, 'setup.py', '--quiet', 'egg_info']
+        subprocess.run(command, cwd=folder, check=True, timeout=TIMEOUT_S)
+        return folder
+
+    return write

@@ -31,3 +31,7 @@ class DepthError(SamError, ValueError):
 
 class OptionError(SamError, ValueError):
     """A measure or an option that makes no sense."""
+
+
+class PluginError(SamError):
+    """A model or planner of another package that cannot be used."""

@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
+from sam_common.plugins import Plugins
 from sam_grasping.core.errors import UnknownPlannerError
 from sam_grasping.core.gripper import Gripper
 from sam_grasping.core.planner import Planner
 from sam_grasping.core.planner_options import PlannerOptions
 
 DEFAULT_PLANNER = 'geometric'
-_loaders: dict[str, str] = {}
+_planners = Plugins('planner', 'sam_grasping.planners', Planner, UnknownPlannerError)
 
 
 def register(name: str, loader: str) -> None:
-    """Register a planner; raises ValueError if the name is taken.
+    """Register a planner of this package; others add theirs by entry points (docs/extending.md).
 
     Parameters
     ----------
@@ -23,15 +22,18 @@ def register(name: str, loader: str) -> None:
     loader : str
         'module:function'; called as `function(gripper, options)`, returns a Planner.
 
+    Raises
+    ------
+    ValueError
+        If the name is taken.
+
     """
-    if name in _loaders:
-        raise ValueError(f'a planner named {name!r} is registered already')
-    _loaders[name] = loader
+    _planners.register(name, loader)
 
 
 def planner_names() -> list[str]:
-    """Return the names of all registered planners."""
-    return list(_loaders)
+    """Return the names of all planners, with those of other packages."""
+    return _planners.names()
 
 
 def load_planner(
@@ -55,14 +57,12 @@ def load_planner(
     ------
     UnknownPlannerError
         Lists those that exist.
+    PluginError
+        If more than one package offers the planner, or another package's cannot be made.
 
     """
-    if name not in _loaders:
-        raise UnknownPlannerError(f'unknown planner {name!r}; known are {", ".join(_loaders)}')
-    module, _, function = _loaders[name].partition(':')
-    planner: Planner = getattr(import_module(module), function)(
-        gripper or Gripper(), options or PlannerOptions()
-    )
+    found = _planners.find(name)
+    planner: Planner = _planners.make(found, gripper or Gripper(), options or PlannerOptions())
     return planner
 
 

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from sam_common.plugins import Plugin, Plugins
 from sam_segmentation.core.errors import UnknownModelError
 from sam_segmentation.core.segmenter import Segmenter
 from sam_segmentation.core.tracker import Tracker
@@ -17,9 +17,11 @@ SAM2_SIZES = ('tiny', 'small', 'base_plus', 'large')
 DEFAULT_MODEL = 'grabcut'
 
 
-@dataclass(frozen=True)
-class ModelEntry:
-    """A registered model.
+_models = Plugins('model', 'sam_segmentation.models', Segmenter, UnknownModelError)
+
+
+def register(name: str, loader: str, *, aliases: tuple[str, ...] = ()) -> None:
+    """Register a model of this package; others add theirs by entry points (docs/extending.md).
 
     Parameters
     ----------
@@ -27,43 +29,38 @@ class ModelEntry:
         Canonical name.
     loader : str
         'module:function'; called as `function(name, checkpoint=, device=)`, returns a Segmenter.
+    aliases : tuple of str
+
+    Raises
+    ------
+    ValueError
+        If one of the names is taken.
+
     """
-
-    name: str
-    loader: str
-
-
-_entries: dict[str, ModelEntry] = {}
-_aliases: dict[str, str] = {}
-
-
-def register(name: str, loader: str, *, aliases: tuple[str, ...] = ()) -> None:
-    """Register a model; raises ValueError if one of the names is taken."""
-    for taken in (name, *aliases):
-        if taken in _entries or taken in _aliases:
-            raise ValueError(f'a model named {taken!r} is registered already')
-    _entries[name] = ModelEntry(name, loader)
-    _aliases.update(dict.fromkeys(aliases, name))
+    _models.register(name, loader, aliases=aliases)
 
 
 def model_names() -> list[str]:
-    """Return the canonical names of all registered models."""
-    return list(_entries)
+    """Return the canonical names of all models, with those of other packages."""
+    return _models.names()
 
 
-def find_model(name: str) -> ModelEntry:
-    """Return the model of this name or alias; raises UnknownModelError, listing those known."""
+def find_model(name: str) -> Plugin:
+    """Return the model of this name or alias.
+
+    Raises
+    ------
+    UnknownModelError
+        If there is none; lists those known.
+    PluginError
+        If more than one package offers it.
+
+    """
     if not isinstance(name, str):
         raise UnknownModelError(f'the model is {name!r:.100}; give its name, a text')
     if name.endswith(('.yaml', '.yml')):
-        return ModelEntry(name, 'sam_segmentation.models.sam2.segmenter:load')
-    entry = _entries.get(_aliases.get(name, name))
-    if entry is None:
-        raise UnknownModelError(
-            f'unknown model {name!r:.200}; known are {", ".join(_entries)}, '
-            'or the path of a SAM 2 config (.yaml)'
-        )
-    return entry
+        return Plugin(name, 'sam_segmentation.models.sam2.segmenter:load', 'sam_segmentation')
+    return _models.find(name, ', or the path of a SAM 2 config (.yaml)')
 
 
 def load_segmenter(
@@ -82,15 +79,13 @@ def load_segmenter(
 
     Raises
     ------
-    UnknownModelError, CheckpointError, DeviceError
+    UnknownModelError, PluginError, CheckpointError, DeviceError
         Each says what to do.
 
     """
-    entry = find_model(name)
-    module, _, function = entry.loader.partition(':')
-    loader = getattr(import_module(module), function)
-    segmenter: Segmenter = loader(
-        entry.name, checkpoint=Path(checkpoint) if checkpoint else None, device=device
+    model = find_model(name)
+    segmenter: Segmenter = _models.make(
+        model, model.name, checkpoint=Path(checkpoint) if checkpoint else None, device=device
     )
     return segmenter
 
