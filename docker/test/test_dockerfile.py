@@ -168,6 +168,13 @@ def test_what_pip_brings_is_left_out_of_the_debian_packages():
         assert re.search(rf'^{distributions.get(key, key)}\b', requirements, re.M), key
 
 
+def test_the_manifests_name_every_ros_package_that_the_setup_script_installs():
+    script = (REPOSITORY / 'scripts' / 'setup.sh').read_text().replace('\\\n', ' ')
+    [installed] = re.findall(r'for package in ([^;]*rosbag2[^;]*); do', script)
+    manifests = ' '.join((REPOSITORY / name / 'package.xml').read_text() for name in WORKSPACE)
+    assert set(installed.split()) <= set(re.findall(r'depend>(\w+)</', manifests))
+
+
 def test_the_entry_point_can_be_run_and_is_a_correct_script():
     entry = DOCKER / 'entrypoint.sh'
     assert entry.stat().st_mode & 0o111 == 0o111
