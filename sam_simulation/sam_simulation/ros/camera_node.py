@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -17,12 +16,13 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_ros import TransformBroadcaster
 
+from sam_common.ros.parameters import declare
 from sam_common.ros.run_node import run_node
 from sam_interfaces.msg import ObjectMaskArray
-from sam_simulation.camera.renderer import MAX_SIDE, MIN_SIDE, Renderer
+from sam_simulation.camera.renderer import Renderer
 from sam_simulation.physics.evaluator import GraspEvaluator
 from sam_simulation.ros import conversions as convert
-from sam_simulation.scene.tabletop import DEFAULT_SEED, MAX_OBJECTS
+from sam_simulation.ros.parameters import CameraNodeOptions, options
 from sam_simulation.video.showing import still_life, there_and_back
 from sam_simulation.video.video import Video
 
@@ -44,45 +44,31 @@ class CameraNode(Node):
 
     def __init__(self) -> None:
         super().__init__('camera')
-        rate_hz = self._parameter('rate_hz', 10.0, 'TfLookup per second.', 0.1, 120.0)
-        size_wh = (
-            self._parameter('width', 640, 'Width of the images [px].', MIN_SIDE, MAX_SIDE),
-            self._parameter('height', 480, 'Height of the images [px].', MIN_SIDE, MAX_SIDE),
-        )
-        seed = self._parameter('seed', DEFAULT_SEED, 'Which scene is shown.', 0, 2**31 - 1)
-        count = self._parameter(
-            'object_count', 0, 'How many objects; 0: as the seed has it.', 0, MAX_OBJECTS
-        )
-        quality = self._parameter('jpeg_quality', 90, 'Of the compressed images.', 1, 100)
-        self._moving = self._parameter('moving', True, 'Whether the camera swings.')
-        video = self._parameter(
-            'video', False, 'Whether things move: the video of the seed, there and back.'
-        )
-        fine = self._parameter(
-            'fine', False, 'Whether edges and shadows are smooth; twice the work on a CPU.'
-        )
-        rest = self._parameter(
-            'rest', False, 'Whether things are shown where they come to rest, as they are judged.'
-        )
-        if video and rest:
+        declare(self, CameraNodeOptions)
+        self._options = now = options(self)
+        if now.video and now.rest:
             raise InvalidParameterValueException(
-                'rest', rest, 'in a video things move as the seed decides; leave it false'
+                'rest', now.rest, 'in a video things move as the seed decides; leave it false'
             )
-        if video and count:
+        if now.video and now.object_count:
             raise InvalidParameterValueException(
-                'object_count', count, 'in a video the seed decides; leave object_count 0'
+                'object_count',
+                now.object_count,
+                'in a video the seed decides; leave object_count 0',
             )
         self._showing = (
-            there_and_back(Video(seed)) if video else still_life(seed, object_count=count or None)
+            there_and_back(Video(now.seed))
+            if now.video
+            else still_life(now.seed, object_count=now.object_count or None)
         )
         scene = self._showing.scene
-        if rest:
+        if now.rest:
             motions = GraspEvaluator(scene).motions
             self._showing = replace(self._showing, motions=lambda _: motions)
-        self._renderer = Renderer(scene, size_wh, fine=fine)
+        self._renderer = Renderer(scene, (now.width, now.height), fine=now.fine)
         self._broadcaster = TransformBroadcaster(self)
         self._start_ns = self.get_clock().now().nanoseconds
-        jpeg = partial(convert.color_to_compressed, jpeg_quality=quality)
+        jpeg = partial(convert.color_to_compressed, jpeg_quality=now.jpeg_quality)
         png = partial(convert.depth_to_compressed, png_level=PNG_LEVEL)
         self._outputs: list[tuple[Publisher[Any], Callable[..., Any]]] = [
             self._output(kind, topic, make)
@@ -96,23 +82,13 @@ class CameraNode(Node):
                 (ObjectMaskArray, '~/ground_truth', partial(convert.truth_to_msg, scene)),
             )
         ]
-        self.create_timer(1.0 / rate_hz, self._publish_frame)
+        self.create_timer(1.0 / now.rate_hz, self._publish_frame)
         names = ', '.join(item.class_name for item in scene.objects)
-        self.get_logger().info(f'scene {seed}: {names}; {size_wh[0]} x {size_wh[1]} px')
+        self.get_logger().info(f'scene {now.seed}: {names}; {now.width} x {now.height} px')
 
     def close(self) -> None:
         """Free the renderer."""
         self._renderer.close()
-
-    def _parameter(
-        self, name: str, default: Any, description: str, low: Any = None, high: Any = None
-    ) -> Any:
-        descriptor = ParameterDescriptor(description=description, read_only=True)
-        if isinstance(low, float):
-            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-        elif low is not None:
-            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
-        return self.declare_parameter(name, default, descriptor).value
 
     def _output(
         self, kind: Any, topic: str, make: Callable[..., Any]
@@ -128,7 +104,7 @@ class CameraNode(Node):
     def _publish_frame(self) -> None:
         stamp_ns = self.get_clock().now().nanoseconds
         time_s = (stamp_ns - self._start_ns) / convert.NANOSECONDS
-        pose = self._showing.camera(time_s if self._moving else 0.0)
+        pose = self._showing.camera(time_s if self._options.moving else 0.0)
         header = convert.make_header(stamp_ns)
         # Before the images, so that it is known when they come; without them, too: it costs
         # nothing, and who looks at the first image needs the time before.
