@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-grasp bench-faults bench-gpu parameters setup clean
+.PHONY: help demo test lint bench bench-grasp bench-faults bench-gpu parameters docs setup clean
 
 VENV_READY := .venv/.ready
 BUILD_READY := install/.ready
@@ -45,6 +45,9 @@ bench-gpu: ## Measure the models on a GPU: torch and the models' packages, no RO
 parameters: $(BUILD_READY) ## Write sam.yaml, grasp.yaml and the tables in docs/ from the nodes' options
 	@$(IN_WORKSPACE) python scripts/write_parameters.py
 
+docs: build/docs-venv/.ready ## Build the documentation as a site in build/site (needs no ROS)
+	@NO_MKDOCS_2_WARNING=1 build/docs-venv/bin/mkdocs build --quiet --strict && echo 'built: build/site/index.html'
+
 setup: $(BUILD_READY) ## Make the environment and build the workspace
 
 clean: ## Remove everything that was made here, the environment too
@@ -55,3 +58,6 @@ $(VENV_READY): scripts/setup.sh $(wildcard requirements/*.txt)
 
 $(BUILD_READY): $(VENV_READY) $(BUILD_INPUTS)
 	@begin=$$(date +%s); scripts/setup.sh build; echo "build: $$(( $$(date +%s) - begin )) s" > $@
+
+build/docs-venv/.ready: requirements/docs.txt
+	@python3 -m venv build/docs-venv && build/docs-venv/bin/pip install --quiet -r $< && touch $@
