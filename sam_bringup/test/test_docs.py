@@ -17,7 +17,7 @@ PACKAGES = sorted(path.parent.name for path in REPOSITORY.glob('sam_*/package.xm
 # What is part of a page's text, not of its code.
 FENCE = re.compile(r'^( *)```.*?^\1```', re.MULTILINE | re.DOTALL)
 LINK = re.compile(r'\]\(([^)\s]+)\)')
-PATH = re.compile(r'`((?:[\w.-]+/)+[\w.-]+\.(?:py|md|yaml|xml|txt|sh|npz|json|png|rviz))`')
+PATH = re.compile(r'`((?:[\w.-]+/)+[\w.-]+\.(?:py|md|yaml|xml|txt|sh|npz|json|rviz))`')
 # Folders of the repository that a path may begin in, and so must exist.
 ROOTS = {path.name for path in REPOSITORY.iterdir() if path.is_dir()} - SKIPPED
 
