@@ -69,15 +69,18 @@ def camera_of(info: CameraInfo, size_wh: tuple[int, int], *, rectified: bool) ->
     fx, fy, cx, cy = _pinhole(info, rectified=rectified)
     (x, y), (scale_x, scale_y) = _placing(info, size_wh)
     # The ray of a pixel is the same in both images; distortion is a matter of rays.
-    return CameraModel(
-        fx=fx * scale_x,
-        fy=fy * scale_y,
-        cx=(cx - x + 0.5) * scale_x - 0.5,
-        cy=(cy - y + 0.5) * scale_y - 0.5,
-        size_wh=size_wh,
-        distortion_model='' if rectified else info.distortion_model,
-        distortion=() if rectified else _numbers(info.d),
-    )
+    try:
+        return CameraModel(
+            fx=fx * scale_x,
+            fy=fy * scale_y,
+            cx=(cx - x + 0.5) * scale_x - 0.5,
+            cy=(cy - y + 0.5) * scale_y - 0.5,
+            size_wh=size_wh,
+            distortion_model='' if rectified else info.distortion_model,
+            distortion=() if rectified else _numbers(info.d),
+        )
+    except CameraModelError as error:
+        raise CameraModelError(f'this camera_info cannot be used: {error}') from error
 
 
 def is_rectified(info: CameraInfo, rectified: str, topic: str) -> bool:

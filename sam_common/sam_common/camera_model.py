@@ -30,12 +30,14 @@ class CameraModel:
     Parameters
     ----------
     fx, fy, cx, cy : float
-        Focal lengths and principal point, as in K of camera_info.
+        Focal lengths and principal point [px].
     size_wh : (int, int)
+        Width and height of its images [px].
     distortion_model : str
-        As camera_info names it.
+        'plumb_bob', 'rational_polynomial' or 'equidistant' (Kannala-Brandt), as ROS and OpenCV
+        define them; '' without distortion.
     distortion : tuple of float
-        As D of camera_info; empty or zero: none.
+        The coefficients of that model; empty or zero: none.
 
     Raises
     ------
@@ -62,18 +64,17 @@ class CameraModel:
             object.__setattr__(self, name, float(getattr(self, name)))
         if not (MIN_FOCAL <= self.fx <= MAX_FOCAL and MIN_FOCAL <= self.fy <= MAX_FOCAL):
             raise CameraModelError(
-                f'camera_info has focal lengths {self.fx:g}, {self.fy:g} px; they must be '
-                f'{MIN_FOCAL:g} to {MAX_FOCAL:,.0f}: calibrate the camera, or publish its '
-                'calibration'
+                f'the camera has focal lengths {self.fx:g}, {self.fy:g} px; they must be '
+                f'{MIN_FOCAL:g} to {MAX_FOCAL:,.0f}: calibrate it'
             )
         if not (abs(self.cx) <= MAX_CENTRE and abs(self.cy) <= MAX_CENTRE):
             raise CameraModelError(
-                f'camera_info has its principal point at {self.cx:g}, {self.cy:g} px; it must be '
-                f'finite and within {MAX_CENTRE:,.0f}: calibrate the camera'
+                f'the camera has its principal point at {self.cx:g}, {self.cy:g} px; it must be '
+                f'finite and within {MAX_CENTRE:,.0f}: calibrate it'
             )
         if len(self.size_wh) != 2 or min(self.size_wh) < 1 or prod(self.size_wh) > MAX_PIXELS:
             raise CameraModelError(
-                f'camera_info says the image is {self.size_wh} px; it must be the size of the '
+                f'the size_wh of the camera is {self.size_wh} px; it must be the size of the '
                 f'image, at most {MAX_PIXELS:,} pixels'
             )
         self._check_distortion()
@@ -89,13 +90,13 @@ class CameraModel:
         counts = DISTORTIONS[self.distortion_model]
         if len(self.distortion) not in counts:
             raise CameraModelError(
-                f'camera_info has {len(self.distortion)} coefficients of distortion; '
+                f'the camera has {len(self.distortion)} coefficients of distortion; '
                 f'{self.distortion_model} has {" or ".join(str(count) for count in counts)}'
             )
         if not all(abs(d) <= MAX_COEFFICIENT for d in self.distortion):
             raise CameraModelError(
-                f'camera_info has the distortion {self.distortion}; all must be finite and '
-                f'within {MAX_COEFFICIENT:,.0f}: calibrate the camera'
+                f'the camera has the distortion {self.distortion}; all must be finite and '
+                f'within {MAX_COEFFICIENT:,.0f}: calibrate it'
             )
 
     @property

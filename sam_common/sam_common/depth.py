@@ -69,7 +69,7 @@ def check_scene(depth_m: Float32Array) -> None:
     if not len(readings):
         raise DepthError(
             'no pixel of the depth image has a reading: all are 0, NaN, infinite or negative; '
-            'check the camera, and that it publishes depth on this topic'
+            'check the camera, and that this is its depth image'
         )
     near, median, far = np.quantile(readings, [0.1, 0.5, 0.9])
     if near > FARTHEST_M or far < NEAREST_M:

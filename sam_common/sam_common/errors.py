@@ -21,6 +21,10 @@ class MissingFrameError(SamError, LookupError):
     """A frame that was never seen, or is no longer buffered."""
 
 
+class NoFrameYetError(MissingFrameError):
+    """The stream has not brought a frame so far."""
+
+
 class TooLargeError(SamError):
     """A request that would take more memory than one may."""
 

@@ -135,8 +135,8 @@ def check_colour_format(format_: str) -> None:
     """Raise ImageError if a CompressedImage's format says that it holds depth, not colours."""
     if _DEPTH_FORMAT.match(format_):
         raise ImageError(
-            f'the compressed image has the format {format_[:80]!r}, so it holds depth; give the '
-            'topic of a colour image'
+            f'the compressed image has the format {format_[:80]!r}, so it holds depth; give '
+            'a colour image'
         )
 
 

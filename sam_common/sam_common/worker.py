@@ -31,6 +31,10 @@ class BusyError(SamError):
     """More requests are waiting than are allowed to."""
 
 
+class StoppedError(BusyError):
+    """The worker was stopped, and begins nothing more."""
+
+
 @dataclass(eq=False)
 class _Request:
     future: Future[Any]
@@ -130,13 +134,15 @@ class Worker:
         Raises
         ------
         BusyError
-            If too many requests, or too large ones, wait already, or the worker was stopped.
+            If too many requests, or too large ones, wait already.
+        StoppedError
+            If the worker was stopped.
 
         """
         future: Future[T] = Future()
         with self._wake:
             if self._stopping:
-                raise BusyError('the node is being deactivated; activate it and ask again')
+                raise StoppedError('the worker is stopped; start one and ask again')
             # What was cancelled before it began holds nothing that must be let go of in order.
             self._requests = deque(
                 other for other in self._requests if other.is_begun or not other.future.done()
@@ -313,5 +319,5 @@ def _fail(future: Future[Any], error: Exception) -> None:
         future.set_exception(error)
 
 
-def _stopped() -> BusyError:
-    return BusyError('the node was deactivated before the request was done; ask again later')
+def _stopped() -> StoppedError:
+    return StoppedError('the worker was stopped before the request was done; ask again later')

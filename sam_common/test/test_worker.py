@@ -76,7 +76,7 @@ def test_stopping_refuses_what_waits_and_what_comes(blocked):
     assert isinstance(waiting.exception(10), BusyError)
     blocked.release.set()
     stopper.join(10)
-    with pytest.raises(BusyError, match='activate'):
+    with pytest.raises(BusyError, match='the worker is stopped'):
         blocked.submit(lambda: None)
 
 
@@ -173,7 +173,7 @@ def test_a_part_that_lasts_is_left_to_itself_and_its_request_refused():
     assert worker.at_work[0] == 'a long call'
     assert not worker.stop(freed.set, timeout_s=0.01)
     for future in (stuck, waiting):
-        with pytest.raises(BusyError, match='was deactivated'):
+        with pytest.raises(BusyError, match='the worker was stopped'):
             future.result(0)
     assert is_left_running()
     assert not freed.is_set()

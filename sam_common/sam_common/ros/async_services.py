@@ -17,6 +17,7 @@ from rclpy.task import Future
 
 from sam_common.bounds import check_payload
 from sam_common.errors import SamError
+from sam_common.ros.faults import explain
 from sam_common.ros.parameters import NodeOptions, read_options
 
 T = TypeVar('T')
@@ -95,7 +96,7 @@ class AsyncServices:
             await handler(request, response)
             response.success = True
         except SamError as error:
-            response.message = str(error)
+            response.message = explain(error)
         except Exception as error:  # the caller is told, and the log says where
             self._node.get_logger().error(f'internal error:\n{format_exc()}')
             response.message = f'internal error, please report it: {error!r}'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What callbacks raise: told once with its cause, remembered, and never the end of a node."""
+"""Errors in a node: what a message says of them, and what keeps them from ending the node."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from time import monotonic
 from traceback import extract_tb, format_exception
 from typing import Any
 
-from sam_common.errors import SamError
+from sam_common.errors import NoFrameYetError, SamError
+from sam_common.worker import StoppedError
 
 # So many kinds of fault are remembered, the latest ones.
 MAX_KINDS = 64
@@ -20,11 +21,25 @@ MAX_KINDS = 64
 RECENT_S = 30.0
 # No reason is longer [characters]: what arrived may be quoted in it.
 MAX_REASON = 1000
+# The core states the fact and what Python code does about it; whoever uses ROS also needs this.
+_ROS_REMEDIES: dict[type[SamError], str] = {
+    StoppedError: 'the node was deactivated: activate it and ask again',
+    NoFrameYetError: 'check the camera and the image topic; /diagnostics says what is missing',
+}
+
+
+def explain(error: BaseException) -> str:
+    """Return the message of an error, and what a user of ROS does about it where that differs."""
+    text = str(error).strip()
+    for kind, remedy in _ROS_REMEDIES.items():
+        if isinstance(error, kind):
+            return f'{text} (over ROS: {remedy})'
+    return text
 
 
 def reason(error: BaseException) -> str:
     """Return why something failed, in one text that ROS can carry, MAX_REASON long at most."""
-    text = str(error).strip()
+    text = explain(error)
     if not isinstance(error, SamError):
         text = f'{type(error).__name__}: {text}' if text else type(error).__name__
     # What arrived may be quoted: no control characters in a log, and nothing that is no text.
@@ -53,7 +68,7 @@ class Faults:
     count : int
         All faults so far.
     last : str
-        What failed last, and why; empty: nothing did.
+        What failed last, and why; '' when nothing did.
 
     """
 

@@ -33,7 +33,7 @@ class TfLookup:
     """Listens to TF for as long as the node spins; forgets it when time goes back.
 
     What TF told before a bag began anew, or a simulation, is not what it tells now; and as long as
-    it is remembered, what is told now counts as too old (ros2/geometry2#606). TfLookup that stand
+    it is remembered, what is told now counts as too old (ros2/geometry2#606). Frames that stand
     still (/tf_static) are not told of again, and are kept.
     """
 

@@ -48,8 +48,8 @@ class View:
         width, height = self.camera.size_wh
         if self.depth_m.shape != (height, width):
             raise DepthError(
-                f'the depth image is {_size(self.depth_m)}, its camera_info says '
-                f'{width}x{height}; give both of one camera and resolution'
+                f'the depth image is {_size(self.depth_m)}, its camera model '
+                f'is of {width}x{height}; give both of one camera and resolution'
             )
         if self.mask.shape != self.depth_m.shape:
             raise TargetError(

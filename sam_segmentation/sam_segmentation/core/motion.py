@@ -32,7 +32,7 @@ class BoxMotion:
         Centre x, y, width, height [px], and their change per frame.
     covariance : array of float64, shape (8, 8)
     updates : int
-        TfLookup in a row in which the object was seen, up to this one.
+        Frames in a row in which the object was seen, up to this one.
 
     """
 

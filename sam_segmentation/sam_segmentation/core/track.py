@@ -27,12 +27,12 @@ class TrackState:
     Parameters
     ----------
     lost_after : int
-        TfLookup without a hit after which an occluded object counts as lost.
+        Frames in a row without a hit after which an occluded object counts as lost.
     value : ObjectState
     misses : int
-        TfLookup in a row without a hit.
+        Frames in a row without a hit.
     hits : int
-        TfLookup in a row with a hit.
+        Frames in a row with a hit.
 
     """
 

@@ -44,7 +44,7 @@ class Observation(ScoredMask):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TrackedMask(Observation):
-    """A observation with the object that it is of.
+    """An observation with the object that it is of.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ class Tracker(ABC):
         `finder(image_rgb, text)` returns a prompt for the thing of that name, or None: for prompts
         of text, and to look for lost objects that were named. None: text is only a label.
     steps : int
-        TfLookup that were stepped since the last reset.
+        Frames that were stepped since the last reset.
 
     """
 
@@ -390,7 +390,7 @@ class Tracker(ABC):
     def _step(
         self, image_rgb: UInt8Array, expected: Mapping[int, BoxMotion]
     ) -> dict[int, Observation]:
-        """Return a observation of every object in the next frame.
+        """Return an observation of every object in the next frame.
 
         `expected` holds, for each object that was ever seen, where its motion leads to in this
         frame; not to be changed.

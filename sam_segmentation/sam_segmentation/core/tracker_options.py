@@ -28,7 +28,7 @@ class TrackerOptions:
     max_objects : int
         How many may be tracked at once [1-1000].
     lost_after : int
-        TfLookup without a observation after which an occluded object counts as lost [1-10000].
+        Frames in a row without a hit after which an occluded object counts as lost [1-10000].
     fill_hole_area : int
         SAM 2: holes of at most so many pixels, in the model's own low resolution, are filled
         [0-1000]. The official predictor fills up to 8 where its CUDA extension is built.

@@ -65,7 +65,7 @@ def given_path(text: str | Path, *, what: str) -> Path:
 
 def download_command(model: str) -> str:
     """Return what to type to fetch a model's official checkpoint."""
-    return f'ros2 run sam_segmentation download {model}'
+    return f'python -m sam_segmentation.models.download {model}'
 
 
 def resolve_checkpoint(model: str, checkpoint: str | Path | None = None) -> Path:

@@ -61,7 +61,7 @@ class FrameSource(ABC):
     size_wh : (int, int)
         Width and height of every frame [px].
     fps : float
-        TfLookup per second.
+        Frames per second.
     note : str
         What the user should know of the input; empty: nothing.
 

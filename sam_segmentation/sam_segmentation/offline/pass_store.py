@@ -46,7 +46,7 @@ class PassStore:
         Made if it does not exist.
     plan : Pass
     length : int
-        TfLookup of a segment.
+        Frames of a segment.
     base : str
         What all results depend on beside the prompts.
 

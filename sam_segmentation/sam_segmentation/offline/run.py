@@ -63,7 +63,7 @@ class Settings:
     force : bool
         Whether another run's results in the output folder may go.
     snapshot_every : int
-        TfLookup between two stored states of the tracker.
+        Frames between two stored states of the tracker.
 
     """
 
@@ -93,7 +93,7 @@ class Summary:
     frames : int
         Of the input.
     tracked, reused : int
-        TfLookup that the tracker stepped through in this run, in all passes, and those whose
+        Frames that the tracker stepped through in this run, in all passes, and those whose
         results were there already.
     states : dict of int to Counter
         In how many frames each object was in which state.

@@ -21,6 +21,7 @@ from vision_msgs.msg import Detection2DArray, ObjectHypothesisWithPose
 
 from sam_common.errors import CameraModelError, SamError
 from sam_common.ros.conversions import calibration_from_msg, camera_from_msg, stamp_to_ns
+from sam_common.ros.faults import explain
 from sam_common.ros.tf_lookup import FrameError, TfLookup
 from sam_common.ros.topic_input import TopicInput
 from sam_common.steps import Steps
@@ -262,8 +263,8 @@ class PromptTopics:
     def _refuse(self, error: BaseException) -> None:
         if not self._node.context.ok():
             return  # the process ends, and what a job in flight says of that is no news
-        self.error = str(error)
-        self._node.get_logger().warning(f'prompt refused: {error}', throttle_duration_sec=5.0)
+        self.error = explain(error)
+        self._node.get_logger().warning(f'prompt refused: {self.error}', throttle_duration_sec=5.0)
 
 
 def _objects(

@@ -6,10 +6,14 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 
+from sam_common.errors import SamError
 from sam_common.ros.async_services import AsyncServices
 from sam_common.ros.diagnostics import StatusPublisher
+from sam_common.ros.faults import explain
 from sam_common.ros.managed_node import ManagedNode
 from sam_common.ros.run_node import run_node
+from sam_segmentation.core.errors import CheckpointError, DeviceError
+from sam_segmentation.core.segmenter import Segmenter
 from sam_segmentation.models.registry import load_segmenter
 from sam_segmentation.ros.diagnostics import Health, report
 from sam_segmentation.ros.image_input import ImageInput
@@ -20,6 +24,12 @@ from sam_segmentation.ros.stream import Stream
 from sam_segmentation.ros.track_service import TrackService
 from sam_segmentation.streaming.engine import Engine
 from sam_segmentation.streaming.frame_buffer import FrameBuffer
+
+# What a user of ROS does about an error of the core, which states the remedy for Python code.
+_REMEDIES: dict[type[SamError], str] = {
+    CheckpointError: '`ros2 run sam_segmentation download MODEL`, or the parameter checkpoint',
+    DeviceError: 'the parameter device, as device:=cpu',
+}
 
 
 class SamNode(ManagedNode):
@@ -41,7 +51,7 @@ class SamNode(ManagedNode):
         """Load the model."""
         now = options(self)
         load = partial(
-            load_segmenter,
+            _load,
             now.model,
             checkpoint=now.checkpoint or None,
             device=now.device,
@@ -141,7 +151,7 @@ class SamNode(ManagedNode):
         if not self.context.ok():
             return  # the process ends, and what a job in flight says of that is no news
         if self._stream is not None:
-            self._stream.error = str(error)
+            self._stream.error = explain(error)
         self.get_logger().error(
             f'the frame was not tracked in: {error!r}', throttle_duration_sec=5.0
         )
@@ -150,6 +160,14 @@ class SamNode(ManagedNode):
         if self._stream is not None:
             self._stream.lost = reason
         self.get_logger().warning(reason)
+
+
+def _load(name: str, *, checkpoint: str | None, device: str) -> Segmenter:
+    try:
+        return load_segmenter(name, checkpoint=checkpoint, device=device)
+    except tuple(_REMEDIES) as error:
+        remedy = next(text for kind, text in _REMEDIES.items() if isinstance(error, kind))
+        raise type(error)(f'{error} (over ROS: {remedy})') from error
 
 
 def main() -> None:

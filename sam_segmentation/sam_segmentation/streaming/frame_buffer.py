@@ -10,7 +10,7 @@ from functools import cached_property
 from threading import Lock
 from typing import Any
 
-from sam_common.errors import MissingFrameError
+from sam_common.errors import MissingFrameError, NoFrameYetError
 from sam_common.stamp_order import NANOSECONDS as NANOSECONDS
 from sam_common.stamp_order import StampOrder, format_stamp
 from sam_common.types import UInt8Array
@@ -29,7 +29,7 @@ class Frame:
     decode : callable
         Returns the image, uint8 (H, W, 3) in RGB; raises ImageError.
     era : int
-        TfLookup of one era are in order of time; a new one begins when the stamps went back.
+        Frames of one era are in order of time; a new one begins when the stamps went back.
     skipped : str
         Why it is not tracked in; empty: it is.
 
@@ -98,14 +98,11 @@ class FrameBuffer:
         return len(self._frames)
 
     def newest(self) -> Frame:
-        """Return the frame that was added last; raises MissingFrameError if there is none."""
+        """Return the frame that was added last; raises NoFrameYetError if there is none."""
         with self._lock:
             if self._frames:
                 return self._frames[-1]
-        raise MissingFrameError(
-            'no image has arrived yet; send one in the request, or check the camera and the '
-            'image topic (/diagnostics says what is missing)'
-        )
+        raise NoFrameYetError('no image has arrived yet; give one with the request')
 
     @property
     def current(self) -> Frame | None:
@@ -135,6 +132,6 @@ class FrameBuffer:
         """
         with self._lock:
             frames = list(self._frames)
-        # TfLookup compare by identity.
+        # Frames compare by identity.
         later = frames[frames.index(frame) + 1 :] if frame in frames else frames
         return [frame for frame in later if not frame.skipped]

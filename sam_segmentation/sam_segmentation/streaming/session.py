@@ -60,9 +60,9 @@ class TrackingSession:
     reset_reason : str
         Why that happened last; empty: it did not.
     repeated : int
-        TfLookup that were skipped, since they carry the stamp of the one before.
+        Frames that were skipped, since they carry the stamp of the one before.
     other_size : int
-        TfLookup that were skipped, since their size is not that of the ones before.
+        Frames that were skipped, since their size is not that of the ones before.
     reserved : set of int
         Ids of the objects that are being added.
     catching_up : set of int

@@ -57,7 +57,7 @@ def test_the_known_place(monkeypatch, tmp_path):
 def test_a_missing_official_file_names_the_command(folder):
     with pytest.raises(CheckpointError) as caught:
         resolve_checkpoint('sam2.1_hiera_small')
-    assert 'ros2 run sam_segmentation download sam2.1_hiera_small' in str(caught.value)
+    assert 'python -m sam_segmentation.models.download sam2.1_hiera_small' in str(caught.value)
     assert str(folder / 'sam2.1_hiera_small.pt') in str(caught.value)
 
 

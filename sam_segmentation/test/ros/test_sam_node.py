@@ -71,7 +71,7 @@ def test_states_load_and_free_the_model(ros):
         ({'model': 'nonsense'}, "unknown model 'nonsense'; known are grabcut"),
         ({'model': 'vit_b', 'checkpoint': '/no/such.pth'}, '/no/such.pth'),
         ({'model': 'sam2.1_hiera_tiny', 'checkpoint': __file__}, Path(__file__).name),
-        ({'model': 'vit_b', 'device': 'cuda:99'}, 'use'),
+        ({'model': 'vit_b', 'device': 'cuda:99'}, 'device:=cpu'),
         ({'memory_policy': 'lifo'}, "the memory policy is 'lifo'; use fifo or motion_aware"),
         ({'image_transport': 'telepathy'}, "'telepathy'; use raw or compressed"),
     ],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TfLookup, embeddings and prompts meet in the engine: each image is embedded once."""
+"""Frames, embeddings and prompts meet in the engine: each image is embedded once."""
 
 from functools import partial
 from threading import Event, active_count, get_ident
@@ -240,7 +240,7 @@ def test_a_model_in_the_middle_of_a_long_call_is_freed_after_it(monkeypatch):
     assert running.wait(10)
     monkeypatch.setattr(engine.worker, 'stop', partial(engine.worker.stop, timeout_s=0.01))
     assert not engine.close()
-    with pytest.raises(BusyError, match='was deactivated'):
+    with pytest.raises(BusyError, match='the worker was stopped'):
         future.result(0)
     # Another one works meanwhile.
     other = make_engine()

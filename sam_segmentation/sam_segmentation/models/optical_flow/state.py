@@ -95,9 +95,9 @@ class FlowState:
     presence : float
         How sure it is that the object is seen [0-1].
     hidden : int
-        TfLookup in a row in which it was not seen.
+        Frames in a row in which it was not seen.
     age : int
-        TfLookup since the shape was taken.
+        Frames since the shape was taken.
 
     """
 

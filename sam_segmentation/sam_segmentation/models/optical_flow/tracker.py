@@ -25,7 +25,7 @@ from sam_segmentation.models.optical_flow.refine import refine
 from sam_segmentation.models.optical_flow.state import FlowState
 from sam_segmentation.models.optical_flow.visibility import begin, is_partial, judge
 
-# TfLookup that a branch can go back.
+# Frames that a branch can go back.
 HISTORY = 30
 # Every so many frames masks are segmented anew, and hidden objects looked for.
 _CORRECT_EVERY, _SEARCH_EVERY = 3, 2

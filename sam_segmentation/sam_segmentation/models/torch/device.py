@@ -41,12 +41,12 @@ def pick_device(device: str) -> torch.device:
             if torch.version.cuda
             else f'the installed torch {torch.__version__} is built without CUDA'
         )
-        raise DeviceError(f'there is no device {device!r}: {cause}; use device:=cpu or auto')
+        raise DeviceError(f"there is no device {device!r}: {cause}; use device='cpu' or 'auto'")
     index = int(match[1] or 0)
     if index >= count:
         raise DeviceError(
             f'there is no device {device!r}: {count} found, the last one is cuda:{count - 1}; '
-            'use one of them, device:=cpu or auto'
+            "use one of them, device='cpu' or 'auto'"
         )
     return torch.device('cuda', index)
 

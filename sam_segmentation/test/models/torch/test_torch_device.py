@@ -36,9 +36,9 @@ def test_a_device_that_is_there_is_given(monkeypatch, asked, count, given):
 @pytest.mark.parametrize(
     ('asked', 'count', 'message'),
     [
-        ('cuda', 0, "no device 'cuda'.*device:=cpu or auto"),
-        ('cuda:1', 0, "no device 'cuda:1'.*device:=cpu or auto"),
-        ('cuda:7', 2, "no device 'cuda:7': 2 found.*cuda:1.*device:=cpu or auto"),
+        ('cuda', 0, "no device 'cuda'.*device='cpu' or 'auto'"),
+        ('cuda:1', 0, "no device 'cuda:1'.*device='cpu' or 'auto'"),
+        ('cuda:7', 2, "no device 'cuda:7': 2 found.*cuda:1.*device='cpu' or 'auto'"),
         ('gpu', 2, "unknown device 'gpu'.*'auto', 'cpu', 'cuda'"),
         ('', 2, 'unknown device'),
         ('cuda:', 2, 'unknown device'),
