@@ -53,7 +53,7 @@ setup: $(BUILD_READY) ## Make the environment and build the workspace
 clean: ## Remove everything that was made here, the environment too
 	rm -rf .venv build install log demo_output .pytest_cache .mypy_cache .ruff_cache
 
-$(VENV_READY): scripts/setup.sh $(wildcard requirements/*.txt)
+$(VENV_READY): scripts/setup.sh $(filter-out requirements/docs.txt,$(wildcard requirements/*.txt))
 	@begin=$$(date +%s); scripts/setup.sh venv; echo "environment: $$(( $$(date +%s) - begin )) s" > $@
 
 $(BUILD_READY): $(VENV_READY) $(BUILD_INPUTS)
