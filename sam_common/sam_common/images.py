@@ -33,9 +33,12 @@ _YUV_TO_RGB = {
 }
 # Brightness for each pixel, and below it colours for each 2 x 2 of them, in half as many rows.
 _PLANES = ('nv12', 'nv21')
-# Where red, green and blue lie among the channels; grey is all three of them.
-_CHANNELS = {'mono': (0, 0, 0), 'rgb': (0, 1, 2), 'bgr': (2, 1, 0)}
-_CHANNELS |= {'rgba': (0, 1, 2), 'bgra': (2, 1, 0)}
+_COLOURS_TO_RGB = {
+    'mono': cv2.COLOR_GRAY2RGB,
+    'bgr': cv2.COLOR_BGR2RGB,
+    'rgba': cv2.COLOR_RGBA2RGB,
+    'bgra': cv2.COLOR_BGRA2RGB,
+}
 _COUNTS = {'mono': 1, 'rgb': 3, 'bgr': 3, 'rgba': 4, 'bgra': 4}
 # Bytes per pixel in a row of every encoding that has colours to segment by. Not among them: 8UC1,
 # 8UC3 and their like, which don't say what their channels mean, and depth (16UC1, 32FC1).
@@ -77,22 +80,29 @@ def raw_to_rgb(image: RawImage) -> UInt8Array:
 
     """
     check_raw(image)
-    width, height, encoding = image.width, image.height, image.encoding
-    count = _rows(image)
-    rows = np.frombuffer(image.data, np.uint8, count * image.step).reshape(count, -1)
-    packed = np.ascontiguousarray(rows[:, : width * BYTES_PER_PIXEL[encoding]])
-    if encoding in _YUV_TO_RGB:
-        if encoding not in _PLANES:
-            packed = packed.reshape(height, width, 2)
-        return _contiguous(cv2.cvtColor(packed, _YUV_TO_RGB[encoding]))
-    values: AnyArray = packed
+    width, encoding = image.width, image.encoding
+    kind: np.dtype[Any] = np.dtype(np.uint8)
     if encoding.endswith('16'):
-        values = packed.view('>u2' if image.is_bigendian else '<u2').astype(np.uint16)
+        kind = np.dtype('>u2' if image.is_bigendian else '<u2')
+    channels = BYTES_PER_PIXEL[encoding] // kind.itemsize
+    # Rows may be padded: the view steps over what lies behind their pixels.
+    values: AnyArray = np.ndarray(
+        (_rows(image), width, channels),
+        kind,
+        np.frombuffer(image.data, np.uint8),
+        strides=(image.step, channels * kind.itemsize, kind.itemsize),
+    )
+    if kind.itemsize == 2:
+        values = values.astype(np.uint16)
+    if encoding in _YUV_TO_RGB:
+        return _contiguous(cv2.cvtColor(values, _YUV_TO_RGB[encoding]))
     if encoding in _BAYER_TO_RGB:
         values = cv2.cvtColor(values, _BAYER_TO_RGB[encoding])
+    elif (colours := encoding.rstrip('0123456789')) in _COLOURS_TO_RGB:
+        values = cv2.cvtColor(values, _COLOURS_TO_RGB[colours])
     else:
-        channels = list(_CHANNELS[encoding.rstrip('0123456789')])
-        values = values.reshape(height, width, -1)[..., channels]
+        # Not the message's own bytes: the image outlives it.
+        values = values.copy()
     if encoding.endswith('16'):
         # White stays white: 65535 becomes 255.
         values = (values.astype(np.uint32) + 128) // 257
