@@ -45,6 +45,13 @@ class CameraModel:
         If no camera has such numbers, the size is empty or above 100 million pixels, or a
         distortion is of a model that is not known.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> camera = CameraModel(fx=500, fy=500, cx=320, cy=240, size_wh=(640, 480))
+    >>> camera.deproject(np.full((480, 640), 2.0, np.float32))[240, 320].tolist()
+    [0.0, 0.0, 2.0]
+
     """
 
     fx: float

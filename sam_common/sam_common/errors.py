@@ -6,7 +6,18 @@ A message names the value, what was expected, and the remedy.
 
 
 class SamError(Exception):
-    """Base of all errors that the core raises on purpose."""
+    """Base of all errors that the packages raise on purpose.
+
+    Examples
+    --------
+    >>> from sam_common.camera_model import CameraModel
+    >>> try:
+    ...     CameraModel(fx=0, fy=500, cx=320, cy=240, size_wh=(640, 480))
+    ... except SamError as error:
+    ...     print(error)
+    the camera has focal lengths 0, 500 px; they must be 1 to 1,000,000: calibrate it
+
+    """
 
 
 class ImageError(SamError, ValueError):

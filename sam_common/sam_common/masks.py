@@ -25,6 +25,13 @@ def mask_to_box(mask: BoolArray) -> BoxXyxy | None:
         In pixels, the origin at the centre of the top-left pixel: one pixel at (3, 5) gives
         (2.5, 4.5, 3.5, 5.5). None if the mask is empty.
 
+    Examples
+    --------
+    >>> mask = np.zeros((8, 8), bool)
+    >>> mask[5, 3] = True
+    >>> mask_to_box(mask)
+    (2.5, 4.5, 3.5, 5.5)
+
     """
     part = _bounds(mask)
     if part is None:
@@ -55,6 +62,12 @@ def label_image(
     ValueError
         If an id does not fit.
 
+    Examples
+    --------
+    >>> whole, part = np.ones((1, 3), bool), np.array([[False, True, False]])
+    >>> label_image([part, whole], [7, 9], (3, 1)).tolist()
+    [[9, 7, 9]]
+
     """
     for object_id in ids:
         if not 1 <= object_id <= np.iinfo(np.uint16).max:
@@ -79,6 +92,12 @@ def non_maximum_suppression(
     scores : sequence of float
     iou_thresh : float
         A mask whose IoU with a kept one exceeds this is dropped [0-1].
+
+    Examples
+    --------
+    >>> one, other = np.array([[True, False]]), np.array([[False, True]])
+    >>> non_maximum_suppression([one, other, one], [0.5, 0.7, 0.9], iou_thresh=0.7)
+    [2, 1]
 
     """
     kept: list[int] = []

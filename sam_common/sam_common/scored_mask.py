@@ -26,6 +26,15 @@ class ScoredMask:
         What a SAM decoder answered before upscaling; goes back in as `Prompt.logits`.
         S is a quarter of the side of the model's input, 256 for the official models.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mask = np.zeros((4, 6), bool)
+    >>> mask[1:3, 2:5] = True
+    >>> answer = ScoredMask(mask, 0.9)
+    >>> answer.area, answer.box_xyxy
+    (6, (1.5, 0.5, 4.5, 2.5))
+
     """
 
     mask: BoolArray

@@ -22,6 +22,17 @@ class StampBuffer(Generic[T]):
     order : StampOrder
         What is known of the stream's time.
 
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> frames = StampBuffer(capacity=2)
+    >>> for stamp_ns in (100, 200, 300):
+    ...     frames.add(SimpleNamespace(stamp_ns=stamp_ns))
+    >>> len(frames), frames.near(210, tolerance_ns=20).stamp_ns
+    (2, 200)
+    >>> frames.near(100) is None
+    True
+
     """
 
     def __init__(self, capacity: int) -> None:

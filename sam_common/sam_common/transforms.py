@@ -11,7 +11,16 @@ from sam_common.types import FloatArray
 
 
 def inverse(tf_a_b: FloatArray) -> FloatArray:
-    """Return `tf_b_a` (4, 4)."""
+    """Return `tf_b_a` (4, 4).
+
+    Examples
+    --------
+    >>> tf_base_camera = np.eye(4)
+    >>> tf_base_camera[:3, 3] = 1.0, 0.0, 0.5
+    >>> apply(inverse(tf_base_camera), np.array([[1.0, 0.0, 2.5]])).tolist()
+    [[0.0, 0.0, 2.0]]
+
+    """
     result = np.eye(4)
     result[:3, :3] = tf_a_b[:3, :3].T
     result[:3, 3] = -tf_a_b[:3, :3].T @ tf_a_b[:3, 3]
@@ -19,7 +28,16 @@ def inverse(tf_a_b: FloatArray) -> FloatArray:
 
 
 def apply(tf_a_b: FloatArray, points_b: FloatArray) -> FloatArray:
-    """Return points (..., 3) of frame B in frame A."""
+    """Return points (..., 3) of frame B in frame A.
+
+    Examples
+    --------
+    >>> tf_base_camera = np.eye(4)
+    >>> tf_base_camera[:3, 3] = 1.0, 0.0, 0.5
+    >>> apply(tf_base_camera, np.array([[0.0, 0.0, 2.0]])).tolist()
+    [[1.0, 0.0, 2.5]]
+
+    """
     points_a: FloatArray = points_b @ tf_a_b[:3, :3].T + tf_a_b[:3, 3]
     return points_a
 

@@ -5,7 +5,14 @@ from sam_common.errors import SamError
 
 
 class GraspingError(SamError):
-    """Base of all errors of grasping."""
+    """Base of all errors of grasping.
+
+    Examples
+    --------
+    >>> issubclass(TargetError, GraspingError), issubclass(GraspingError, SamError)
+    (True, True)
+
+    """
 
 
 class TargetError(GraspingError, ValueError):

@@ -33,6 +33,19 @@ class Grasp:
     OptionError
         If a pose is no rigid transform, or a number is out of its range.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pre_grasp, lift = np.eye(4), np.eye(4)
+    >>> pre_grasp[2, 3], lift[2, 3] = -0.1, -0.18
+    >>> grasp = Grasp(
+    ...     pose=np.eye(4), pre_grasp=pre_grasp, lift=lift, width_m=0.03, opening_m=0.05, score=0.9
+    ... )
+    >>> tf_base_camera = np.eye(4)
+    >>> tf_base_camera[:3, 3] = 0.5, 0.0, 1.0
+    >>> grasp.in_frame(tf_base_camera).pose[:3, 3].tolist()
+    [0.5, 0.0, 1.0]
+
     """
 
     pose: FloatArray

@@ -38,6 +38,13 @@ class Gripper:
     OptionError
         If a measure is not positive and finite, or the open fingers stand out of reason.
 
+    Examples
+    --------
+    >>> gripper = Gripper(max_width_m=0.06)
+    >>> low, high = gripper.boxes(0.06)
+    >>> low.shape, high.shape
+    ((3, 3), (3, 3))
+
     """
 
     max_width_m: float = 0.08

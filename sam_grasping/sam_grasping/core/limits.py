@@ -34,6 +34,13 @@ class Limits:
     OptionError
         If a corner is not finite or the box is empty.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> limits = Limits(low_m=(0, 0, 0), high_m=(1, 1, 1))
+    >>> limits.inside(np.array([[0.5, 0.5, 0.5], [0.5, 0.5, 2.0]])).tolist()
+    [True, False]
+
     """
 
     low_m: tuple[float, float, float] | None = None

@@ -45,6 +45,19 @@ class Plan:
     plane : Plane
         The table that it stands on.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> table = Plane(np.array([0.0, 0.0, -1.0]), 0.5)
+    >>> plan = Plan(
+    ...     grasps=(), rejections={'too_wide': 9}, object_points=np.zeros((0, 3)), plane=table
+    ... )
+    >>> for part in plan.explain().split('; '):
+    ...     print(part)
+    no grasp was found
+    candidates rejected: 9 too_wide
+    mostly, the object is wider there than the jaws open
+
     """
 
     grasps: tuple[Grasp, ...]

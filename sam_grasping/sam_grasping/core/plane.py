@@ -27,6 +27,13 @@ class Plane:
     OptionError
         If the normal has no direction, or a number is not finite.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> table = Plane(np.array([0.0, 0.0, 2.0]), -1.0)
+    >>> table.height_m(np.array([[0.0, 0.0, 0.5], [1.0, 1.0, 2.0]])).tolist()
+    [0.0, 1.5]
+
     """
 
     normal: FloatArray

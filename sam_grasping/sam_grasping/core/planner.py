@@ -20,6 +20,23 @@ class Planner(ABC):
     gripper : Gripper
     options : PlannerOptions
 
+    Examples
+    --------
+    A box of 40 mm on a table, half a metre below a camera that looks straight down:
+
+    >>> import numpy as np
+    >>> from sam_grasping import CameraModel, Plane, View, load_planner
+    >>> camera = CameraModel(fx=400, fy=400, cx=159.5, cy=119.5, size_wh=(320, 240))
+    >>> depth_m = np.full((240, 320), 0.5, np.float32)
+    >>> mask = np.zeros((240, 320), bool)
+    >>> mask[102:138, 142:178] = True
+    >>> depth_m[mask] = 0.46
+    >>> table = Plane(np.array([0.0, 0.0, -1.0]), 0.5)
+    >>> view = View(depth_m=depth_m, mask=mask, camera=camera, plane=table)
+    >>> plan = load_planner('geometric').plan(view, max_grasps=5)
+    >>> 0 < len(plan.grasps) <= 5
+    True
+
     """
 
     def __init__(self, gripper: Gripper, options: PlannerOptions) -> None:

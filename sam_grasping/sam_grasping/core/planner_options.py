@@ -38,6 +38,11 @@ class PlannerOptions:
     OptionError
         If a value is outside its range.
 
+    Examples
+    --------
+    >>> PlannerOptions(max_grasps=5, lift_m=0.1).pre_grasp_m
+    0.1
+
     """
 
     approach_cone_rad: float = np.pi / 3

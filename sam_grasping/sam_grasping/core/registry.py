@@ -32,7 +32,14 @@ def register(name: str, loader: str) -> None:
 
 
 def planner_names() -> list[str]:
-    """Return the names of all planners, with those of other packages."""
+    """Return the names of all planners, with those of other packages.
+
+    Examples
+    --------
+    >>> 'geometric' in planner_names()
+    True
+
+    """
     return _planners.names()
 
 
@@ -59,6 +66,11 @@ def load_planner(
         Lists those that exist.
     PluginError
         If more than one package offers the planner, or another package's cannot be made.
+
+    Examples
+    --------
+    >>> load_planner('geometric', gripper=Gripper(max_width_m=0.06)).gripper.max_width_m
+    0.06
 
     """
     found = _planners.find(name)

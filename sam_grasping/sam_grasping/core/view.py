@@ -37,6 +37,14 @@ class View:
     TargetError
         If the mask is not of the depth image's size.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> camera = CameraModel(fx=400, fy=400, cx=159.5, cy=119.5, size_wh=(320, 240))
+    >>> depth_m = np.full((240, 320), 0.5, np.float32)
+    >>> View(depth_m=depth_m, mask=depth_m < 0.4, camera=camera).plane is None
+    True
+
     """
 
     depth_m: Float32Array

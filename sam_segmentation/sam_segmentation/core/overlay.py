@@ -79,6 +79,16 @@ def draw_overlay(
     ValueError
         If there are not as many ids (and texts) as masks, or a mask is of another size.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image_rgb = np.zeros((40, 60, 3), np.uint8)
+    >>> mask = np.zeros((40, 60), bool)
+    >>> mask[10:30, 20:40] = True
+    >>> drawn = draw_overlay(image_rgb, [mask], [1])
+    >>> bool(drawn[20, 30].any()), bool(drawn[0, 0].any())
+    (True, False)
+
     """
     if len(ids) != len(masks) or (texts and len(texts) != len(masks)):
         raise ValueError(

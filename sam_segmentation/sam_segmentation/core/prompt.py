@@ -53,6 +53,22 @@ class Prompt:
         If nothing is given, or a part is of another shape, not finite, or without area, or there
         are too many points, or the text is too long or holds a control character.
 
+    Examples
+    --------
+    A click on the object, and one beside it:
+
+    >>> prompt = Prompt(points_xy=[(320, 240), (20, 20)], labels=[1, 0])
+    >>> prompt.labels.tolist()
+    [1, 0]
+
+    What means nothing is refused at once:
+
+    >>> try:
+    ...     Prompt(box_xyxy=(10, 20, 10, 40))
+    ... except PromptError as error:
+    ...     print(error)
+    box (10, 20, 10, 40) has no area; give left < right and top < bottom
+
     """
 
     points_xy: FloatArray | Any = ()

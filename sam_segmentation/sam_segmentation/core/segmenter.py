@@ -36,6 +36,14 @@ class Embedding:
     data : object
         The model's own representation.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sam_segmentation import load_segmenter
+    >>> embedding = load_segmenter('grabcut').embed(np.zeros((48, 64, 3), np.uint8))
+    >>> embedding.model, embedding.size_wh
+    ('grabcut', (64, 48))
+
     """
 
     size_wh: tuple[int, int]
@@ -62,6 +70,11 @@ class EverythingOptions:
     ------
     PromptError
         If a value is outside its range.
+
+    Examples
+    --------
+    >>> EverythingOptions(points_per_side=8).min_mask_region_area
+    100
 
     """
 
@@ -95,6 +108,18 @@ class Segmenter(ABC):
         Canonical name of the model.
     device : str
         Where it runs, as torch names it: 'cpu', 'cuda:0'.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sam_segmentation import Prompt, load_segmenter
+    >>> image_rgb = np.full((120, 160, 3), 40, np.uint8)
+    >>> image_rgb[30:90, 50:110] = (220, 60, 40)
+    >>> segmenter = load_segmenter('grabcut')
+    >>> embedding = segmenter.embed(image_rgb)
+    >>> best = segmenter.segment(embedding, Prompt(box_xyxy=(45, 25, 115, 95)))[0]
+    >>> bool(best.mask[60, 80]), bool(best.mask[5, 5])
+    (True, False)
 
     """
 

@@ -12,7 +12,14 @@ from sam_common.scored_mask import ScoredMask
 
 
 class ObjectState(IntEnum):
-    """Whether an object is seen; the values are those of `sam_interfaces/ObjectMask`."""
+    """Whether an object is seen; the values are those of `sam_interfaces/ObjectMask`.
+
+    Examples
+    --------
+    >>> ObjectState(2).name
+    'LOST'
+
+    """
 
     VISIBLE = 0
     OCCLUDED = 1
@@ -53,6 +60,13 @@ class TrackedMask(Observation):
     state : ObjectState
     label : str
         What the object is called; empty: unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cup = TrackedMask(np.ones((2, 3), bool), 0.9, object_id=7, label='cup')
+    >>> cup.object_id, cup.state.name, cup.area
+    (7, 'VISIBLE', 6)
 
     """
 

@@ -48,6 +48,19 @@ class Tracker(ABC):
     steps : int
         Frames that were stepped since the last reset.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sam_segmentation import Prompt, load_tracker
+    >>> tracker = load_tracker('grabcut')
+    >>> frame_rgb = np.full((120, 160, 3), 40, np.uint8)
+    >>> frame_rgb[30:90, 50:110] = (220, 60, 40)
+    >>> _ = tracker.step(frame_rgb)
+    >>> red = tracker.add(Prompt(box_xyxy=(45, 25, 115, 95)))
+    >>> for tracked in tracker.step(frame_rgb):
+    ...     print(tracked.object_id, tracked.state.name, tracked.mask.shape)
+    1 VISIBLE (120, 160)
+
     """
 
     def __init__(self, name: str, *, device: str, options: TrackerOptions) -> None:

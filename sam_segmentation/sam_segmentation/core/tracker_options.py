@@ -38,6 +38,11 @@ class TrackerOptions:
     PromptError
         If a value is outside its range.
 
+    Examples
+    --------
+    >>> TrackerOptions(memory='motion_aware', max_objects=8).lost_after
+    30
+
     """
 
     memory: str = FIFO

@@ -23,6 +23,12 @@ def mask_iou(mask: BoolArray, truth: BoolArray) -> float:
     ValueError
         If they differ in shape, or are not bool (H, W).
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mask_iou(np.array([[True, True]]), np.array([[True, False]]))
+    0.5
+
     """
     _check(mask, truth)
     union = np.count_nonzero(mask | truth)

@@ -41,7 +41,14 @@ def register(name: str, loader: str, *, aliases: tuple[str, ...] = ()) -> None:
 
 
 def model_names() -> list[str]:
-    """Return the canonical names of all models, with those of other packages."""
+    """Return the canonical names of all models, with those of other packages.
+
+    Examples
+    --------
+    >>> 'grabcut' in model_names()
+    True
+
+    """
     return _models.names()
 
 
@@ -82,6 +89,12 @@ def load_segmenter(
     UnknownModelError, PluginError, CheckpointError, DeviceError
         Each says what to do.
 
+    Examples
+    --------
+    >>> segmenter = load_segmenter('grabcut')
+    >>> segmenter.name, segmenter.device
+    ('grabcut', 'cpu')
+
     """
     model = find_model(name)
     segmenter: Segmenter = _models.make(
@@ -103,6 +116,11 @@ def load_tracker(
     ----------
     options : TrackerOptions or None
         How to track; None: the defaults.
+
+    Examples
+    --------
+    >>> load_tracker('grabcut', options=TrackerOptions(max_objects=4)).options.max_objects
+    4
 
     """
     segmenter = load_segmenter(name, checkpoint=checkpoint, device=device)

@@ -24,6 +24,12 @@ class OrientedBox:
     size_xyz_m : array of float64, shape (3,)
         Of its sides [m].
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> OrientedBox(pose=np.eye(4), size_xyz_m=np.array([0.2, 0.1, 0.3])).yaw_rad
+    0.0
+
     """
 
     pose: FloatArray
@@ -45,6 +51,13 @@ def standing_box(points: FloatArray) -> OrientedBox:
     ------
     TargetError
         If there is no point.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> corners = np.array([[0, 0, 0], [2, 0, 0], [0, 1, 0], [2, 1, 4]], float)
+    >>> standing_box(corners).size_xyz_m.round(3).tolist()
+    [2.0, 1.0, 4.0]
 
     """
     if not len(points):
