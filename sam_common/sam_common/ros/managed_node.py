@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lifecycle node that starts itself, unless it is told not to, and that nothing ends."""
+"""A lifecycle node that starts itself, unless told otherwise, and that survives errors."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ManagedNode(LifecycleNode, ABC):
     state : str
         As ROS names it: 'unconfigured', 'inactive', 'active', 'finalized'.
     error : str
-        Why the last transition failed; empty: it did not.
+        Why the last transition failed; '' on success.
     faults : Faults
         What callbacks raised.
 
@@ -187,7 +187,7 @@ class ManagedNode(LifecycleNode, ABC):
 
     def _log_error(self, text: str) -> None:
         if not self.context.ok():
-            return  # told to stop, a transition fails wherever it next calls rcl: no news
+            return  # told to stop, a transition fails wherever it next calls rcl: expected
         self.get_logger().error(text.encode('utf-8', 'replace').decode())
 
     def _answer_change_state(self, request: Any, response: Any) -> Any:

@@ -72,7 +72,7 @@ def _run(make: Callable[[], Any], start: Callable[[Any], None]) -> None:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # the ordinary ways to stop
     except Exception as error:
-        # Told to stop while it starts, a node fails wherever it next calls rcl: no news either.
+        # Told to stop while it starts, a node fails wherever it next calls rcl: also expected.
         if rclpy.ok():
             if node is None and isinstance(error, GIVEN_WRONGLY):
                 _give_up(error)
@@ -98,7 +98,7 @@ def _spin(executor: Executor, node: Any) -> None:
         except ExternalShutdownException:
             raise
         except Exception as error:
-            # Told to stop, a callback fails wherever it next calls rcl: no news.
+            # Told to stop, a callback fails wherever it next calls rcl: expected.
             if executor.context.ok():
                 faults.note('a callback', error)
                 time.sleep(PAUSE_S)

@@ -146,7 +146,7 @@ class GraspNode(ManagedNode):
 
     def _on_stream_error(self, error: Exception) -> None:
         if not self.context.ok():
-            return  # the process ends, and what a job in flight says of that is no news
+            return  # the process ends, and errors of a job in flight are expected
         self._continuous.error = f'internal error, please report it: {error!r}'
         self.get_logger().error(
             f'internal error:\n{"".join(format_exception(error))}', throttle_duration_sec=5.0

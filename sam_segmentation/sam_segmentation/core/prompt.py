@@ -18,7 +18,7 @@ BACKGROUND, FOREGROUND = 0, 1
 MAX_POINTS = 256
 # What an object is called is sent with every frame.
 MAX_TEXT = 256  # characters
-# How often a mask goes back into the model together with its prompt, at most.
+# Most refinement passes that feed the predicted mask back.
 MAX_REFINE_ROUNDS = 3
 # Categories of Unicode: control characters, halves of characters, line and paragraph separators.
 _UNFIT = ('Cc', 'Cs', 'Zl', 'Zp')

@@ -164,7 +164,7 @@ class Segmenter(ABC):
         multimask : bool
             Whether to give every candidate that the model has, instead of the one it is meant for.
         refine_rounds : int
-            How often each mask goes back into the model together with the prompt [0-3].
+            Refinement passes that feed each predicted mask back [0-3].
 
         Returns
         -------

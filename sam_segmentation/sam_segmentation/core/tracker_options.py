@@ -24,7 +24,7 @@ class TrackerOptions:
         SAM 2; 'motion_aware', those in which the object was surely seen, and of several candidate
         masks the one that agrees with the object's motion.
     refine_rounds : int
-        How often the mask of a prompted frame goes back into the model with its prompt [0-3].
+        Refinement passes that feed the predicted mask of a prompted frame back [0-3].
     max_objects : int
         How many may be tracked at once [1-1000].
     lost_after : int

@@ -56,7 +56,7 @@ class PromptTopics:
     Attributes
     ----------
     error : str
-        Why the last prompt came to nothing, or a part of it; empty: it did not.
+        Why the last prompt, or a part of it, failed; '' on success.
     left_out : int
         Detections that could not be tracked.
 
@@ -262,7 +262,7 @@ class PromptTopics:
 
     def _refuse(self, error: BaseException) -> None:
         if not self._node.context.ok():
-            return  # the process ends, and what a job in flight says of that is no news
+            return  # the process ends, and errors of a job in flight are expected
         self.error = explain(error)
         self._node.get_logger().warning(f'prompt refused: {self.error}', throttle_duration_sec=5.0)
 

@@ -149,7 +149,7 @@ class SamNode(ManagedNode):
 
     def _on_stream_error(self, error: Exception) -> None:
         if not self.context.ok():
-            return  # the process ends, and what a job in flight says of that is no news
+            return  # the process ends, and errors of a job in flight are expected
         if self._stream is not None:
             self._stream.error = explain(error)
         self.get_logger().error(

@@ -25,7 +25,7 @@ class Stream:
     processed : int
         Frames that objects were tracked in.
     error : str
-        Why the last frame came to nothing; empty: it did not.
+        Why the last frame failed; '' on success.
     lost : str
         Why the objects are gone, when the stream was the reason; empty: it was not.
     latency_s : float

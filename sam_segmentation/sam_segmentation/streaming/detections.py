@@ -33,7 +33,7 @@ def detect(
     """Track what a detector found; what overlaps a tracked object is that object.
 
     A tracked object that has no label gets the detection's. Each prompt is a box. A frame that is
-    not buffered, or was skipped, stands for the newest. `refuse` is told of each detection that
+    not buffered, or was skipped, stands for the newest. `refuse` gets each detection that
     cannot be tracked, and why; when there is no room for all, those of the highest score are
     tracked. Other parameters and errors are those of `add`; the result is every tracked object.
     """

@@ -194,7 +194,7 @@ def add_on(
 ) -> Steps[list[int]]:
     """Add objects that were prompted on a frame from `bring_up`; return their ids.
 
-    `refuse` is told of each one that cannot be added, and why; the others are added all the same.
+    `refuse` gets each one that cannot be added, and why; the others are added all the same.
     None: then none is added.
     """
     limit = session.tracker.options.max_objects

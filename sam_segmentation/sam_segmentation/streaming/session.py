@@ -30,7 +30,7 @@ class TrackingSession:
     """A tracker on a stream: each frame once, in order of time. To be used from one thread.
 
     One frame of another size, or with an odd stamp, is passed over. When the size stays, or the
-    stamps stay back, the tracker is reset, and that is told.
+    stamps stay back, the tracker is reset, and `on_reset` is called.
 
     What prompts do to it is in `tracking_requests`.
 
@@ -54,11 +54,11 @@ class TrackingSession:
         What is known of the stream's time, for its `FrameBuffer`.
     timeline : Timeline
     epoch : int
-        Changes when a request that is under way has lost its ground.
+        Changes when pending requests become invalid.
     resets : int
         How often every object was dropped.
     reset_reason : str
-        Why that happened last; empty: it did not.
+        Why that happened last; '' if it never did.
     repeated : int
         Frames that were skipped, since they carry the stamp of the one before.
     other_size : int

@@ -16,7 +16,7 @@ from sam_simulation.scene.tabletop import Tabletop
 
 # A bowl that is lifted by its rim hangs down, its middle several centimetres lower.
 LIFT_M, UP_M = 0.18, 0.10
-# Resting: so little motion in so long; it is waited for at most so long.
+# At rest: below these limits for _REST_S; waited for at most _MAX_SETTLING_S.
 _REST_M, _REST_RAD, _REST_S, _MAX_SETTLING_S = 0.0005, 0.005, 0.24, 4.0
 # What moved or turned farther while it came to rest has fallen.
 _FALLEN_M, _FALLEN_RAD = 0.03, np.radians(20.0)

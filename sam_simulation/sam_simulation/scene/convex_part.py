@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Convex pieces that a thing is solid where they are: what collides in physics."""
+"""Convex collision geometry."""
 
 from __future__ import annotations
 

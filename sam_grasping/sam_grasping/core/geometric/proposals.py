@@ -96,18 +96,21 @@ def propose(observation: Observation, gripper: Gripper, options: PlannerOptions)
     options : PlannerOptions
 
     """
+    # Thin the surface of the object, and find where its mass is.
     seen, unseen = thinned(observation.seen, POINTS), thinned(observation.unseen, POINTS)
     surface = Surface(
         np.concatenate([seen.points, unseen.points]),
         np.concatenate([seen.normals, unseen.normals]),
     )
     centre = centre_of_mass(np.concatenate([observation.seen.points, observation.unseen.points]))
+    # Choose rotations of the gripper, and places for it in each.
     rotations, outside = find_rotations(
         surface.points, surface.normals, cone_rad=options.approach_cone_rad
     )
     rejections = Counter({'outside_approach_cone': outside})
     candidates, columns, middles = find(surface.points, rotations, centre, gripper)
     candidates = _roughly_fit(candidates, centre @ rotations, gripper, rejections)
+    # Find what the fingers touch; drop what could not hold.
     contacts = touch(candidates, columns, surface, len(seen.points), rotations, gripper)
     candidates, contacts = _held(candidates, contacts, gripper, rejections)
     jaws = Jaws(
@@ -118,6 +121,7 @@ def propose(observation: Observation, gripper: Gripper, options: PlannerOptions)
         candidates.tip,
         contacts.width,
     )
+    # Measure how far the jaws can open before something is in the way, and reject collisions.
     scene = Scene(
         thinned_obstacles(observation.obstacles, surface.points, OBSTACLES),
         rotations,
@@ -141,6 +145,7 @@ def propose(observation: Observation, gripper: Gripper, options: PlannerOptions)
         'collision_on_approach',
         ~(clearance.on_approach >= LEAST_OPEN_M) | ~clearance.palm_on_approach,
     )
+    # Describe and score what is left.
     rows = np.flatnonzero(counter.left)
     jaws, contacts, opening, free = jaws.at(rows), contacts.at(rows), opening[rows], free[rows]
     occlusion = finger_occlusion(observation, jaws, rotations, opening, gripper)

@@ -51,7 +51,7 @@ def thinned_obstacles(obstacles: FloatArray, points: FloatArray, count: int) -> 
 def _some(points: FloatArray, count: int) -> FloatArray:
     """Return at most `count` of the points, by chance that is always the same.
 
-    Every so manieth of points in the order of their cells would leave stripes empty.
+    Every k-th point in the order of their cells would leave stripes empty.
     """
     if len(points) <= count:
         return points

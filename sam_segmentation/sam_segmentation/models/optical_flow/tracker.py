@@ -62,10 +62,12 @@ class FlowTracker(Tracker):
     def _step(
         self, image_rgb: UInt8Array, expected: Mapping[int, BoxMotion]
     ) -> dict[int, Observation]:
+        # Carry each mask into the frame by optical flow; a pixel goes to its strongest claim.
         view = FlowFrame(image_rgb, self._greys[-1] if self._greys else None, self._segmenter)
         before = {object_id: history[-1] for object_id, history in self._states.items()}
         claims = {object_id: make_claim(state, view) for object_id, state in before.items()}
         masks = assign_pixels(claims, view.size_wh)
+        # Judge which objects are visible; every third frame, let the segmenter correct outlines.
         corrects = self.steps % _CORRECT_EVERY == 0 or view.flow is None
         states: dict[int, FlowState] = {}
         for object_id, state in before.items():
@@ -74,8 +76,10 @@ class FlowTracker(Tracker):
                 state, claims[object_id], masks[object_id], others, view, corrects=corrects
             )
             masks[object_id] = states[object_id].bits.mask
+        # Look for hidden objects, and heal partial ones.
         if self.steps % _SEARCH_EVERY == 0:
             self._search(states, claims, masks, view, corrects=corrects)
+        # Keep the frame and the states for the next step, and for branches that go back.
         self._greys.append(view.grey)
         self._view = view
         for object_id, state in states.items():
