@@ -40,7 +40,7 @@ bench-faults: $(BUILD_READY) ## Attack files and both nodes (about 10 min): cras
 
 bench-gpu: ## Measure the models on a GPU: torch and the models' packages, no ROS
 	@if [[ -x .venv/bin/python ]]; then python=.venv/bin/python; else python=python3; fi; \
-	PYTHONPATH=sam_segmentation $$python benchmarks/gpu.py
+	PYTHONPATH=sam_common:sam_segmentation $$python benchmarks/gpu.py
 
 parameters: $(BUILD_READY) ## Write sam.yaml, grasp.yaml and the tables in docs/ from the nodes' options
 	@$(IN_WORKSPACE) python scripts/write_parameters.py

@@ -2,7 +2,7 @@
 """Embedding, prompting and tracking of SAM v1 and SAM 2.1 at their official sizes on a GPU.
 
 Random weights: the time does not depend on them. Needs torch and the official packages, no ROS:
-`make bench-gpu`, or PYTHONPATH=sam_segmentation python3 benchmarks/gpu.py.
+`make bench-gpu`, or PYTHONPATH=sam_common:sam_segmentation python3 benchmarks/gpu.py.
 """
 
 from __future__ import annotations

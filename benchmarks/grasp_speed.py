@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast a grasp is planned, against what tutorials do with a mask and a depth image.
 
-    PYTHONPATH=sam_segmentation:sam_grasping:sam_simulation python benchmarks/grasp_speed.py
+    PYTHONPATH=sam_common:sam_segmentation:sam_grasping:sam_simulation \\
+        python benchmarks/grasp_speed.py
 
 One core. The scenes are those that planners may be tuned on: speed does not depend on it.
 """
