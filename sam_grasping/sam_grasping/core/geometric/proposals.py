@@ -17,8 +17,8 @@ from sam_grasping.core.geometric.hidden_space import finger_occlusion
 from sam_grasping.core.geometric.orientations import find_rotations
 from sam_grasping.core.geometric.score import describe, probability
 from sam_grasping.core.gripper import Gripper
+from sam_grasping.core.observe.downsampling import thinned, thinned_obstacles
 from sam_grasping.core.observe.observation import Observation, Surface
-from sam_grasping.core.observe.thinning import thinned, thinned_obstacles
 from sam_grasping.core.planner_options import PlannerOptions
 
 POINTS = 500  # of the object, seen, and as many unseen

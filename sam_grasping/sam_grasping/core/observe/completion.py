@@ -14,8 +14,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from sam_common.types import BoolArray, Float32Array, FloatArray
+from sam_grasping.core.observe.downsampling import VOXEL_M, voxel_means
 from sam_grasping.core.observe.observation import Surface
-from sam_grasping.core.observe.voxels import VOXEL_M, voxel_means
 
 MARGIN = 3
 SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1))

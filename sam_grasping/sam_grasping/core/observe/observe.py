@@ -14,12 +14,12 @@ from sam_grasping.core.gripper import Gripper
 from sam_grasping.core.observe.completion import complete
 from sam_grasping.core.observe.crop import Crop, crop
 from sam_grasping.core.observe.depth_edges import Smoothness, smoothness
+from sam_grasping.core.observe.downsampling import VOXEL_M, voxel_means, without_specks
 from sam_grasping.core.observe.normals import estimate_normals
 from sam_grasping.core.observe.observation import Observation, Surface
 from sam_grasping.core.observe.obstacles import beside_object, outside_footprint
 from sam_grasping.core.observe.outliers import main_body
 from sam_grasping.core.observe.plane_fit import MIN_AREA_M2, REMEDY, find_table, table_area_m2
-from sam_grasping.core.observe.voxels import VOXEL_M, voxel_means, without_specks
 from sam_grasping.core.plane import Plane
 from sam_grasping.core.view import View
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from sam_common.types import BoolArray, Float32Array, FloatArray
-from sam_grasping.core.observe.voxels import VOXEL_M
+from sam_grasping.core.observe.downsampling import VOXEL_M
 
 SPILL_PX = 3
 SPILL_M = 0.012

@@ -19,8 +19,8 @@ from sam_grasping.core.geometric.proposals import RejectionCounter
 from sam_grasping.core.geometric.ragged import expand, largest, smallest
 from sam_grasping.core.geometric.score import kind, names, probability
 from sam_grasping.core.geometric.slices import Columns, ToolCloud
+from sam_grasping.core.observe.downsampling import thinned, thinned_obstacles
 from sam_grasping.core.observe.observation import Surface
-from sam_grasping.core.observe.thinning import thinned, thinned_obstacles
 
 GRIPPER = Gripper()
 DOWN = np.array([[[1.0, 0, 0], [0, -1, 0], [0, 0, -1]]])

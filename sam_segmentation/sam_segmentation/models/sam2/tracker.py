@@ -19,12 +19,11 @@ from sam_segmentation.core.tracked_mask import Observation
 from sam_segmentation.core.tracker import Tracker
 from sam_segmentation.core.tracker_options import FIFO, MOTION_AWARE, TrackerOptions
 from sam_segmentation.models.sam2.answers import Chosen, FrameFeatures
-from sam_segmentation.models.sam2.memory import FrameMemory, ObjectMemory, Recalled
+from sam_segmentation.models.sam2.memory import FrameMemory, ObjectMemory, Recalled, pack, unpack
 from sam_segmentation.models.sam2.memory_policy import Fifo, FrameAssessment, MemoryPolicy
 from sam_segmentation.models.sam2.motion_aware import MotionAware
 from sam_segmentation.models.sam2.network import Sam2Network
 from sam_segmentation.models.sam2.observation import filled_logits, no_observation, observations
-from sam_segmentation.models.sam2.packing import pack, unpack
 from sam_segmentation.models.sam2.prompt import (
     MAX_LOGIT,
     clicks_of,
