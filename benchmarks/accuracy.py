@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How well grabcut segments simulated objects, by click and by box, against the ground truth.
+r"""How well grabcut segments simulated objects, by click and by box, against the ground truth.
 
-    PYTHONPATH=sam_common:sam_segmentation:sam_simulation python benchmarks/accuracy.py
+    PYTHONPATH=sam_common:sam_segmentation:sam_grasping:sam_simulation \
+        python benchmarks/accuracy.py
 
 Measures the held-out scenes, which nothing is tuned on; `--development` measures the others.
 """

@@ -1,0 +1,474 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How another node segments, tracks and plans: one class that waits, and one that is awaited."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+from threading import Event
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import rclpy
+from builtin_interfaces.msg import Time
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from std_msgs.msg import Header
+from vision_msgs.msg import Point2D
+
+from sam_common.boxes import BoxXyxy
+from sam_common.errors import SamError
+from sam_common.ros.conversions import (
+    array_to_image,
+    box_to_msg,
+    mask_from_msg,
+    mask_to_msg,
+    matrix_from_pose,
+    stamp_to_ns,
+)
+from sam_common.stamp_order import NANOSECONDS
+from sam_common.types import BoolArray, FloatArray, UInt8Array
+from sam_interfaces.msg import GraspArray, ObjectMask, Prompt
+from sam_interfaces.srv import PlanGrasps, SegmentEverything, SegmentRequest, Track
+
+T = TypeVar('T')
+
+TIMEOUT_S = 30.0
+STATES = {
+    ObjectMask.VISIBLE: 'VISIBLE',
+    ObjectMask.OCCLUDED: 'OCCLUDED',
+    ObjectMask.LOST: 'LOST',
+}
+
+
+class ServiceError(SamError):
+    """A service that is not there, gives no answer in time, or says no."""
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentedObject:
+    """One object of an answer.
+
+    Parameters
+    ----------
+    object_id : int
+        Its fixed ID if it is tracked; else counted from 1.
+    label : str
+        '' if it has none.
+    score : float
+        [0-1].
+    state : str
+        VISIBLE, OCCLUDED or LOST.
+    box_xyxy : (float, float, float, float) or None
+        Left, top, right, bottom [px]; None: nothing is seen of it.
+    mask : array of bool, shape (H, W), or None
+        None: the answer holds none.
+
+    """
+
+    object_id: int
+    label: str
+    score: float
+    state: str
+    box_xyxy: BoxXyxy | None
+    mask: BoolArray | None
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedGrasp:
+    """A grasp in the plan's frame; the tool's z approaches, its y closes the fingers.
+
+    Parameters
+    ----------
+    pose, pre_grasp, lift : arrays of float64, shape (4, 4)
+        Poses of the tool [m].
+    width_m, opening_m : float
+        Of the object between the fingers, and of the fingers on the approach [m].
+    score : float
+        The probability that it holds [0-1].
+    object_id : int
+
+    """
+
+    pose: FloatArray
+    pre_grasp: FloatArray
+    lift: FloatArray
+    width_m: float
+    opening_m: float
+    score: float
+    object_id: int
+
+
+@dataclass(frozen=True, eq=False)
+class GraspPlan:
+    """Grasps, best first, and why there are not more.
+
+    Parameters
+    ----------
+    grasps : tuple of PlannedGrasp
+    frame_id : str
+        The frame of their poses.
+    stamp_ns : int
+        Of the depth image [ns].
+    rejections : dict of str to int
+        How many candidates each cause rejected.
+    message : str
+        The node's; '' if there is nothing to say.
+
+    """
+
+    grasps: tuple[PlannedGrasp, ...]
+    frame_id: str
+    stamp_ns: int
+    rejections: dict[str, int]
+    message: str
+
+
+def make_prompt(
+    *,
+    points_xy: Sequence[tuple[float, float]] = (),
+    labels: Sequence[int] | None = None,
+    box_xyxy: BoxXyxy | None = None,
+    mask: BoolArray | None = None,
+    text: str = '',
+) -> Prompt:
+    """Return the message of a prompt.
+
+    Parameters
+    ----------
+    points_xy : sequence of (float, float)
+        [px].
+    labels : sequence of int, or None
+        1 on the object, 0 beside it, one per point; None: all on it.
+    box_xyxy : (float, float, float, float) or None
+        Left, top, right, bottom [px].
+    mask : array of bool, shape (H, W), or None
+    text : str
+        The object's name.
+
+    """
+    msg = Prompt(
+        points=[Point2D(x=float(x), y=float(y)) for x, y in points_xy],
+        labels=[1] * len(points_xy) if labels is None else list(labels),
+        box=box_to_msg(box_xyxy),
+        text=text,
+    )
+    if mask is not None:
+        msg.mask = mask_to_msg(np.asarray(mask, bool), Header())
+    return msg
+
+
+class AsyncSamClient:
+    """Asks sam_node and grasp_node in coroutines, which callbacks of the node may await.
+
+    Each method raises ServiceError: at once if the service is not there, with the node's message
+    if it refuses, and after `timeout_s` if no answer comes. `stamp_ns` names a buffered frame of
+    the camera [ns]; 0: its newest.
+
+    Parameters
+    ----------
+    node : Node
+        Something spins it.
+    sam, grasping : str
+        Names of the two nodes, relative to the node's namespace or absolute.
+    timeout_s : float
+        How long to wait for each answer [s].
+
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        sam: str = '/sam',
+        grasping: str = '/sam_grasping',
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self.node = node
+        self.timeout_s = timeout_s
+        # An answer must come through while a callback of the node awaits it.
+        make = partial(node.create_client, callback_group=ReentrantCallbackGroup())
+        self._segment = make(SegmentRequest, f'{sam}/segment')
+        self._everything = make(SegmentEverything, f'{sam}/segment_everything')
+        self._track = make(Track, f'{sam}/track')
+        self._plan = make(PlanGrasps, f'{grasping}/plan')
+        self.services = (self._segment, self._everything, self._track, self._plan)
+
+    async def segment(
+        self,
+        *,
+        image_rgb: UInt8Array | None = None,
+        stamp_ns: int = 0,
+        multimask: bool = False,
+        **prompt: Any,
+    ) -> list[SegmentedObject]:
+        """Return the masks of one prompt, best first; `prompt` is as in `make_prompt`."""
+        request = SegmentRequest.Request(
+            prompts=[make_prompt(**prompt)],
+            stamp=_stamp(stamp_ns),
+            multimask_output=multimask,
+        )
+        if image_rgb is not None:
+            request.image = array_to_image(image_rgb, 'rgb8', Header())
+        return _objects((await self._call(self._segment, request)).objects)
+
+    async def segment_everything(
+        self, *, image_rgb: UInt8Array | None = None, stamp_ns: int = 0, **options: Any
+    ) -> list[SegmentedObject]:
+        """Return every object, largest first; `options` are the request's other fields."""
+        request = SegmentEverything.Request(stamp=_stamp(stamp_ns), **options)
+        if image_rgb is not None:
+            request.image = array_to_image(image_rgb, 'rgb8', Header())
+        return _objects((await self._call(self._everything, request)).objects.objects)
+
+    async def add(self, *, stamp_ns: int = 0, **prompt: Any) -> SegmentedObject:
+        """Track one more object, named by `text`; return it with its ID."""
+        return (await self._change(Track.Request.ADD, 0, stamp_ns, make_prompt(**prompt)))[0]
+
+    async def refine(self, object_id: int, *, stamp_ns: int = 0, **prompt: Any) -> SegmentedObject:
+        """Correct a tracked object by one more prompt; return it."""
+        change = self._change(Track.Request.REFINE, object_id, stamp_ns, make_prompt(**prompt))
+        return (await change)[0]
+
+    async def remove(self, object_id: int) -> None:
+        """Stop tracking one object."""
+        await self._change(Track.Request.REMOVE, object_id)
+
+    async def reset(self) -> None:
+        """Stop tracking every object."""
+        await self._change(Track.Request.RESET)
+
+    async def tracked(self) -> list[SegmentedObject]:
+        """Return every tracked object."""
+        return await self._change(Track.Request.LIST)
+
+    async def plan(
+        self, *, object_id: int = 0, stamp_ns: int = 0, max_grasps: int = 0, **prompt: Any
+    ) -> GraspPlan:
+        """Return grasps of a tracked object, or of what a prompt means; 0: as many as the node's.
+
+        That nothing can be grasped is an answer, too: the plan then says why.
+        """
+        request = PlanGrasps.Request(
+            object_id=object_id, stamp=_stamp(stamp_ns), max_grasps=max_grasps
+        )
+        if prompt:
+            request.prompt = make_prompt(**prompt)
+        answer = await self._ask(self._plan, request)
+        if not answer.success and not answer.grasps.rejections:
+            raise ServiceError(f'{self._plan.srv_name}: {answer.message}')
+        return _planned(answer.grasps, answer.message)
+
+    def close(self) -> None:
+        """Leave the node as it was."""
+        for client in self.services:
+            self.node.destroy_client(client)
+
+    async def _change(
+        self, command: int, object_id: int = 0, stamp_ns: int = 0, prompt: Prompt | None = None
+    ) -> list[SegmentedObject]:
+        request = Track.Request(command=command, object_id=object_id, stamp=_stamp(stamp_ns))
+        request.prompt = prompt or Prompt()
+        return _objects((await self._call(self._track, request)).objects)
+
+    async def _call(self, client: Any, request: Any) -> Any:
+        answer = await self._ask(client, request)
+        if not answer.success:
+            raise ServiceError(f'{client.srv_name}: {answer.message}')
+        return answer
+
+    async def _ask(self, client: Any, request: Any) -> Any:
+        if not client.service_is_ready():
+            raise ServiceError(f'{client.srv_name} is not there; {REMEDY}')
+        answered = client.call_async(request)
+
+        def give_up() -> None:
+            if not answered.done():
+                answered.set_exception(self._late(client))
+
+        # Steady: a time-out must come, too, when a simulated clock stands.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        timer = self.node.create_timer(self.timeout_s, give_up, client.callback_group, steady)
+        try:
+            return await answered
+        finally:
+            self.node.destroy_timer(timer)
+            client.remove_pending_request(answered)
+
+    def _late(self, client: Any) -> ServiceError:
+        return ServiceError(
+            f'{client.srv_name} gave no answer within {self.timeout_s:g} s; look at /diagnostics, '
+            'or give a longer timeout_s'
+        )
+
+
+REMEDY = 'start its node (ros2 launch sam_bringup), or give the name that it has'
+
+
+class SamClient:
+    """As AsyncSamClient, but each call waits for its answer; see there for what they take.
+
+    In a script it makes a node of its own and spins it. With a node that somebody spins, call it
+    from another thread, or from a callback under a MultiThreadedExecutor; a callback that waits
+    in the only thread of its executor would never get the answer: await AsyncSamClient there.
+
+    Parameters
+    ----------
+    node : Node or None
+        None: one of its own.
+    sam, grasping, timeout_s
+        As for AsyncSamClient.
+
+    """
+
+    def __init__(
+        self,
+        node: Node | None = None,
+        *,
+        sam: str = '/sam',
+        grasping: str = '/sam_grasping',
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self._own: Node | None = None
+        self._context: Any = None
+        if node is None:
+            self._context = rclpy.Context()
+            self._context.init()
+            self._own = node = rclpy.create_node('sam_client', context=self._context)
+        self.node = node
+        self.asynchronous = AsyncSamClient(node, sam=sam, grasping=grasping, timeout_s=timeout_s)
+
+    def segment(self, **arguments: Any) -> list[SegmentedObject]:
+        """Return the masks of one prompt, best first."""
+        return self._wait(self.asynchronous.segment(**arguments), '/segment')
+
+    def segment_everything(self, **arguments: Any) -> list[SegmentedObject]:
+        """Return every object, largest first."""
+        wanted = self.asynchronous.segment_everything(**arguments)
+        return self._wait(wanted, '/segment_everything')
+
+    def add(self, **arguments: Any) -> SegmentedObject:
+        """Track one more object; return it with its ID."""
+        return self._wait(self.asynchronous.add(**arguments), '/track')
+
+    def refine(self, object_id: int, **arguments: Any) -> SegmentedObject:
+        """Correct a tracked object by one more prompt; return it."""
+        return self._wait(self.asynchronous.refine(object_id, **arguments), '/track')
+
+    def remove(self, object_id: int) -> None:
+        """Stop tracking one object."""
+        self._wait(self.asynchronous.remove(object_id), '/track')
+
+    def reset(self) -> None:
+        """Stop tracking every object."""
+        self._wait(self.asynchronous.reset(), '/track')
+
+    def tracked(self) -> list[SegmentedObject]:
+        """Return every tracked object."""
+        return self._wait(self.asynchronous.tracked(), '/track')
+
+    def plan(self, **arguments: Any) -> GraspPlan:
+        """Return grasps of a tracked object, or of what a prompt means."""
+        return self._wait(self.asynchronous.plan(**arguments), '/plan')
+
+    def close(self) -> None:
+        """Leave ROS, or the node as it was."""
+        self.asynchronous.close()
+        if self._own is not None:
+            self._own.destroy_node()
+            self._context.try_shutdown()
+
+    def __enter__(self) -> SamClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _wait(self, coroutine: Coroutine[Any, Any, T], service: str) -> T:
+        client = next(c for c in self.asynchronous.services if c.srv_name.endswith(service))
+        timeout_s = self.asynchronous.timeout_s
+        # By polling: nobody needs to spin for it.
+        if not client.wait_for_service(timeout_s):
+            coroutine.close()
+            raise ServiceError(f'{client.srv_name} is not there after {timeout_s:g} s; {REMEDY}')
+        # The coroutine has a time-out of its own; longer than that waits only who blocks it.
+        at_most_s = timeout_s + 5.0
+        executor = self.node.executor
+        if executor is None:
+            executor = SingleThreadedExecutor(context=self.node.context)
+            executor.add_node(self.node)
+            try:
+                task = executor.create_task(_outcome(coroutine))
+                executor.spin_until_future_complete(task, at_most_s)
+            finally:
+                executor.remove_node(self.node)
+                self.node.executor = None
+                executor.shutdown(0)
+        else:
+            task = executor.create_task(_outcome(coroutine))
+            done = Event()
+            task.add_done_callback(lambda _: done.set())
+            done.wait(at_most_s)
+        if not task.done():
+            task.cancel()
+            raise ServiceError(
+                f'{client.srv_name}: nothing spins the node {self.node.get_name()}, or this was '
+                'called from a callback in its only thread; await AsyncSamClient there'
+            )
+        result, error = task.result()
+        if error is not None:
+            raise error
+        return cast(T, result)
+
+
+async def _outcome(coroutine: Coroutine[Any, Any, T]) -> tuple[T | None, Exception | None]:
+    """Return what a coroutine returns or raises: what a task raises ends the executor's thread."""
+    try:
+        return await coroutine, None
+    except Exception as error:
+        return None, error
+
+
+def _stamp(stamp_ns: int) -> Time:
+    return Time(sec=stamp_ns // NANOSECONDS, nanosec=stamp_ns % NANOSECONDS)
+
+
+def _objects(messages: Sequence[ObjectMask]) -> list[SegmentedObject]:
+    return [_object(msg) for msg in messages]
+
+
+def _object(msg: ObjectMask) -> SegmentedObject:
+    centre, x, y = msg.box.center.position, msg.box.size_x / 2, msg.box.size_y / 2
+    box = (centre.x - x, centre.y - y, centre.x + x, centre.y + y) if x and y else None
+    mask = mask_from_msg(msg.mask) if msg.mask.width else None
+    return SegmentedObject(
+        int(msg.id), msg.label, float(msg.score), STATES[int(msg.state)], box, mask
+    )
+
+
+def _planned(msg: GraspArray, message: str) -> GraspPlan:
+    grasps = tuple(
+        PlannedGrasp(
+            matrix_from_pose(one.pose),
+            matrix_from_pose(one.pre_grasp),
+            matrix_from_pose(one.lift),
+            float(one.width),
+            float(one.opening),
+            float(one.score),
+            int(one.object_id),
+        )
+        for one in msg.grasps
+    )
+    rejections = {one.cause: int(one.count) for one in msg.rejections}
+    return GraspPlan(
+        grasps, msg.header.frame_id, stamp_to_ns(msg.header.stamp), rejections, message
+    )
