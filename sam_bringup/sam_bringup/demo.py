@@ -23,15 +23,13 @@ from sam_bringup.demo_client import (
     DemoClient,
     DemoError,
     Shot,
-    box_prompt,
-    click_prompt,
     labels_of,
 )
 from sam_bringup.demo_grasping import GraspRow, grasp_scene, print_grasps
 from sam_bringup.demo_pictures import deepest_point, draw_marks, write_png
 from sam_bringup.demo_tracking import track
+from sam_common.errors import SamError
 from sam_common.masks import mask_to_box
-from sam_common.ros.conversions import mask_from_msg
 from sam_common.types import BoolArray
 from sam_interfaces.msg import ObjectMask
 from sam_segmentation import draw_overlay, mask_iou
@@ -87,7 +85,7 @@ def main() -> int:
             scene = [*launch, 'simulate:=true', f'seed:={seed}']
             with connected(scene, arguments.output / f'launch_{seed}.log') as client:
                 grasps += grasp_simulated(client, seed, arguments.output)
-    except DemoError as error:
+    except SamError as error:
         print(f'demo: {error}\ndemo: what the nodes said is in {arguments.output}/launch*.log')
         return 1
     return report(rows, grasps, arguments.output, arguments.model)
@@ -144,9 +142,9 @@ def play(client: DemoClient, output: Path) -> list[Row]:
         masks, marks = [], []
         for object_id, truth in objects.items():
             point, box = deepest_point(truth), mask_to_box(truth)
-            prompt = click_prompt(*point) if kind == 'click' or box is None else box_prompt(box)
-            [answer], seconds = client.segment(shot, [prompt])
-            masks.append(mask_from_msg(answer.mask))
+            prompt = {'points_xy': [point]} if kind == 'click' else {'box_xyxy': box}
+            answer, seconds = client.segment(shot, **prompt)
+            masks.append(answer.mask)
             marks.append(point if kind == 'click' else box)
             rows.append(row(shot, object_id, kind, masks[-1], answer.score, seconds))
         overlay = draw_overlay(shot.image_rgb, masks, list(objects), texts=names(shot, objects))
@@ -159,11 +157,10 @@ def play(client: DemoClient, output: Path) -> list[Row]:
 def everything(client: DemoClient, shot: Shot, output: Path) -> list[Row]:
     """Segment without prompts; each object is credited with the best mask."""
     result, seconds = client.segment_everything(shot)
-    labels = labels_of(result)
-    found = {obj.id: labels == obj.id for obj in result.objects}
+    found = {obj.object_id: obj.mask for obj in result}
     overlay = draw_overlay(shot.image_rgb, list(found.values()), list(found))
     write_png(output / 'everything.png', overlay)
-    scores = {obj.id: obj.score for obj in result.objects}
+    scores = {obj.object_id: obj.score for obj in result}
     rows = []
     for object_id, truth in targets(shot).items():
         best = max(found, key=lambda i: mask_iou(found[i], truth), default=0)

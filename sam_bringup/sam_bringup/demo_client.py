@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic, perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import rclpy
@@ -15,23 +15,25 @@ from geometry_msgs.msg import Point
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage
-from vision_msgs.msg import Point2D
 
 from sam_common.camera_model import CameraModel
+from sam_common.errors import SamError
+from sam_common.ros.client import GraspPlan, SamClient, SegmentedObject, ServiceError
 from sam_common.ros.compressed_depth import depth_from_compressed
 from sam_common.ros.conversions import (
-    box_to_msg,
     camera_from_msg,
     compressed_to_rgb,
+    labels_from_msg,
     matrix_from_msg,
     stamp_to_ns,
 )
 from sam_common.types import Float32Array, FloatArray, UInt8Array, UInt16Array
-from sam_interfaces.msg import GraspArray, ObjectMask, ObjectMaskArray, Prompt
-from sam_interfaces.srv import PlanGrasps, SegmentEverything, SegmentRequest, Track
+from sam_interfaces.msg import ObjectMaskArray
+
+T = TypeVar('T')
 
 
-class DemoError(Exception):
+class DemoError(SamError):
     """The demo cannot go on; says what is missing."""
 
 
@@ -58,8 +60,7 @@ class Shot:
 
 def labels_of(message: ObjectMaskArray) -> UInt16Array:
     """Return the label image of a message, uint16 (H, W)."""
-    image = message.label_image
-    return np.frombuffer(image.data, np.uint16).reshape(image.height, image.width)
+    return labels_from_msg(message.label_image)
 
 
 # One odd stamp begins nothing anew: the node waits for several frames, or for those of a second.
@@ -67,10 +68,11 @@ BELIEVED_NS = 1_000_000_000
 
 
 class DemoClient:
-    """Collects frames with their ground truth and calls the services of both nodes.
+    """Collects frames with their ground truth and asks both nodes.
 
     Attributes
     ----------
+    sam : SamClient
     streamed : list of ObjectMaskArray
         What came on /sam/objects.
     passes : int
@@ -117,10 +119,7 @@ class DemoClient:
         self._tf = tf2_ros.Buffer()
         self._tf_listener = tf2_ros.TransformListener(self._tf, self._node)
         self._clicks = self._node.create_publisher(Point, '/sam/click', 1)
-        self._segment = self._node.create_client(SegmentRequest, '/sam/segment')
-        self._everything = self._node.create_client(SegmentEverything, '/sam/segment_everything')
-        self._track = self._node.create_client(Track, '/sam/track')
-        self._plan = self._node.create_client(PlanGrasps, '/sam_grasping/plan')
+        self.sam = SamClient(self._node)
 
     def until(self, condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> None:
         """Wait for a condition; raises DemoError when it does not come."""
@@ -132,7 +131,7 @@ class DemoClient:
 
     def wait_for_node(self) -> None:
         """Wait until the nodes offer their services."""
-        for client in (self._segment, self._everything, self._track, self._plan):
+        for client in self.sam.asynchronous.services:
             self.until(client.service_is_ready, f'service {client.srv_name}')
 
     def shots(self, count: int) -> list[Shot]:
@@ -144,17 +143,16 @@ class DemoClient:
         stamps = sorted(self._images.keys() & self._truths.keys())
         return [self._shot(self._images[stamp], self._truths[stamp]) for stamp in stamps]
 
-    def segment(self, shot: Shot, prompts: list[Prompt]) -> tuple[list[ObjectMask], float]:
-        """Segment one object per prompt; return them, and how long it took [s]."""
-        request = SegmentRequest.Request(prompts=prompts, stamp=shot.header.stamp)
-        answer, seconds = self._ask(self._segment, request)
-        return answer.objects, seconds
+    def segment(self, shot: Shot, **prompt: Any) -> tuple[SegmentedObject, float]:
+        """Segment what a prompt means; return the best mask, and how long it took [s]."""
+        stamp_ns = stamp_to_ns(shot.header.stamp)
+        found, seconds = self._ask(lambda: self.sam.segment(stamp_ns=stamp_ns, **prompt))
+        return found[0], seconds
 
-    def plan(self, shot: Shot, prompt: Prompt) -> tuple[GraspArray, float]:
+    def plan(self, shot: Shot, **prompt: Any) -> tuple[GraspPlan, float]:
         """Plan grasps of what a prompt means; return them, and how long it took [s]."""
-        request = PlanGrasps.Request(prompt=prompt, stamp=shot.header.stamp)
-        answer, seconds = self._ask(self._plan, request, empty_is_fine=True)
-        return answer.grasps, seconds
+        stamp_ns = stamp_to_ns(shot.header.stamp)
+        return self._ask(lambda: self.sam.plan(stamp_ns=stamp_ns, **prompt))
 
     def depth(self, shot: Shot) -> tuple[Float32Array, CameraModel]:
         """Return a frame's depth, float32 (H, W) [m], NaN: no reading; and its camera."""
@@ -180,11 +178,10 @@ class DemoClient:
         )
         return matrix_from_msg(self._tf.lookup_transform(camera, frame, stamp).transform)
 
-    def segment_everything(self, shot: Shot) -> tuple[ObjectMaskArray, float]:
+    def segment_everything(self, shot: Shot) -> tuple[list[SegmentedObject], float]:
         """Segment everything in a frame; return it, and how long it took [s]."""
-        request = SegmentEverything.Request(stamp=shot.header.stamp)
-        answer, seconds = self._ask(self._everything, request)
-        return answer.objects, seconds
+        stamp_ns = stamp_to_ns(shot.header.stamp)
+        return self._ask(lambda: self.sam.segment_everything(stamp_ns=stamp_ns))
 
     def click(self, x: float, y: float) -> tuple[ObjectMaskArray, float]:
         """Click on the live image; return the first result on the stream, and its delay [s]."""
@@ -194,18 +191,8 @@ class DemoClient:
         self._clicks.publish(Point(x=x, y=y))
         self.until(lambda: self.streamed, 'masks on /sam/objects')
         result, seconds = self.streamed[0], perf_counter() - begin
-        self.track(Track.Request(command=Track.Request.RESET))
+        self.sam.reset()
         return result, seconds
-
-    def track(self, *requests: Track.Request) -> list[ObjectMask]:
-        """Change what is tracked, all at once; return the objects of the answers, in order."""
-        futures = [self._track.call_async(request) for request in requests]
-        self.until(lambda: all(future.done() for future in futures), 'answers of /sam/track')
-        answers = [future.result() for future in futures]
-        for answer in answers:
-            if not answer.success:
-                raise DemoError(f'/sam/track: {answer.message}')
-        return [obj for answer in answers for obj in answer.objects]
 
     def next_pass(self) -> Shot:
         """Wait until the bag has begun anew, and the node believes that; return a frame since."""
@@ -229,6 +216,7 @@ class DemoClient:
 
     def close(self) -> None:
         """Leave ROS."""
+        self.sam.close()
         self._node.destroy_node()
 
     def _on_image(self, msg: CompressedImage) -> None:
@@ -237,32 +225,19 @@ class DemoClient:
         self.passes += stamp_ns < self._newest_ns
         self._newest_ns = stamp_ns
 
-    def _ask(self, client: Any, request: Any, *, empty_is_fine: bool = False) -> tuple[Any, float]:
-        """Call until it succeeds: a frame that is no longer buffered comes again with the loop."""
-        answer = None
+    def _ask(self, ask: Callable[[], T]) -> tuple[T, float]:
+        """Ask until it succeeds: a frame that is no longer buffered comes again with the loop."""
         deadline = monotonic() + 20.0
-        while monotonic() < deadline:
+        while True:
             begin = perf_counter()
-            future = client.call_async(request)
-            self.until(future.done, f'answer of {client.srv_name}')
-            answer, seconds = future.result(), perf_counter() - begin
-            if answer.success or (empty_is_fine and 'no grasp was found' in answer.message):
-                return answer, seconds
-            if 'buffered' not in answer.message and 'no image' not in answer.message:
-                break
+            try:
+                return ask(), perf_counter() - begin
+            except ServiceError as error:
+                again = 'buffered' in str(error) or 'no image' in str(error)
+                if not again or monotonic() > deadline:
+                    raise
             rclpy.spin_once(self._node, timeout_sec=0.1)
-        raise DemoError(f'{client.srv_name}: {answer.message if answer else "no answer"}')
 
     def _shot(self, image: CompressedImage, truth: ObjectMaskArray) -> Shot:
         names = {obj.id: obj.label for obj in truth.objects}
         return Shot(image.header, compressed_to_rgb(image), labels_of(truth), names)
-
-
-def click_prompt(x: float, y: float) -> Prompt:
-    """Return a prompt of one point on the object."""
-    return Prompt(points=[Point2D(x=x, y=y)], labels=[1])
-
-
-def box_prompt(box_xyxy: tuple[float, float, float, float]) -> Prompt:
-    """Return a prompt of a box round the object."""
-    return Prompt(box=box_to_msg(box_xyxy))

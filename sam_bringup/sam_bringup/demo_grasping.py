@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sam_bringup.demo_client import DemoClient, Shot, click_prompt
+from sam_bringup.demo_client import DemoClient, Shot
 from sam_bringup.demo_pictures import deepest_point, write_png
 from sam_bringup.grasp_pictures import draw_cloud, draw_grasps
-from sam_common.ros.conversions import mask_from_msg
+from sam_common.ros.client import PlannedGrasp
 from sam_common.types import BoolArray
 from sam_grasping import Grasp, Gripper
-from sam_grasping.ros.conversions import grasp_from_msg
 from sam_segmentation import draw_overlay
 from sam_simulation import GraspEvaluator
 
@@ -80,17 +79,17 @@ def grasp_scene(
     """
     rows, best, masks = [], [], []
     for object_id, truth in objects.items():
-        click = click_prompt(*deepest_point(truth))
-        [segmented], _ = client.segment(shot, [click])
-        masks.append(mask_from_msg(segmented.mask))
-        answer, seconds = client.plan(shot, click)
-        grasps = [grasp_from_msg(msg) for msg in answer.grasps]
+        points_xy = [deepest_point(truth)]
+        segmented, _ = client.segment(shot, points_xy=points_xy)
+        masks.append(segmented.mask)
+        plan, seconds = client.plan(shot, points_xy=points_xy)
+        grasps = [_grasp(planned) for planned in plan.grasps]
         outcome = 'no grasp'
         if grasps:
             outcome = (
                 evaluator.try_grasp(grasps[0], object_id).cause if evaluator else 'not judged'
             )
-            best.append(grasps[0].in_frame(client.tf_camera(shot, answer.header.frame_id)))
+            best.append(grasps[0].in_frame(client.tf_camera(shot, plan.frame_id)))
         rows.append(
             GraspRow(
                 scene,
@@ -116,6 +115,17 @@ def grasp_scene(
     )
     write_png(output / f'grasps_{scene}.png', picture)
     return rows
+
+
+def _grasp(planned: PlannedGrasp) -> Grasp:
+    return Grasp(
+        pose=planned.pose,
+        pre_grasp=planned.pre_grasp,
+        lift=planned.lift,
+        width_m=planned.width_m,
+        opening_m=planned.opening_m,
+        score=planned.score,
+    )
 
 
 def _lean_deg(grasp: Grasp) -> float:

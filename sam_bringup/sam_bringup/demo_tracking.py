@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 
@@ -13,16 +14,14 @@ from sam_bringup.demo_client import (
     DemoClient,
     DemoError,
     Shot,
-    box_prompt,
-    click_prompt,
     labels_of,
 )
 from sam_bringup.demo_pictures import deepest_point, write_gif, write_png
 from sam_common.masks import mask_to_box
+from sam_common.ros.client import ServiceError
 from sam_common.ros.conversions import stamp_to_ns
 from sam_common.types import UInt8Array
-from sam_interfaces.msg import ObjectMaskArray, Prompt
-from sam_interfaces.srv import Track
+from sam_interfaces.msg import ObjectMaskArray
 from sam_segmentation import draw_overlay, mask_iou
 
 TRACKED = 3
@@ -82,7 +81,7 @@ def track(client: DemoClient, shots: list[Shot], output: Path) -> Tour:
     for attempt in range(ATTEMPTS):
         try:
             tour, results = _pass(client, largest, stamps[0], stamps[-1])
-        except DemoError as error:
+        except (DemoError, ServiceError) as error:
             # On a busy machine a frame is lost, or the bag begins anew before the end is reached.
             print(f'tracking, attempt {attempt + 1}: {error}', flush=True)
             if attempt + 1 == ATTEMPTS:
@@ -100,10 +99,10 @@ def _pass(
     tour = Tour()
     first = client.next_pass()
     passes = client.passes
-    client.track(Track.Request(command=Track.Request.RESET))
+    client.sam.reset()
     client.streamed.clear()
     boxes = {i: mask_to_box(first.labels == i) for i in largest[:TRACKED]}
-    _add(client, tour, first, {i: box_prompt(box) for i, box in boxes.items() if box})
+    _add(client, tour, first, {i: {'box_xyxy': box} for i, box in boxes.items()})
 
     def passed(share: float) -> bool:
         if client.passes != passes:
@@ -113,24 +112,21 @@ def _pass(
 
     client.until(lambda: passed(CHANGE_AT), 'tracked objects on /sam/objects')
     tour.removed = next(reversed(tour.objects))
-    client.track(Track.Request(command=Track.Request.REMOVE, object_id=tour.removed))
+    client.sam.remove(tour.removed)
     now = client.newest_shot()
     removed_ns = stamp_to_ns(now.header.stamp)
     newcomer = largest[TRACKED]
-    _add(client, tour, now, {newcomer: click_prompt(*deepest_point(now.labels == newcomer))})
+    _add(client, tour, now, {newcomer: {'points_xy': [deepest_point(now.labels == newcomer)]}})
 
     client.until(lambda: passed(REFINE_AT), 'tracked objects on /sam/objects')
     now = client.newest_shot()
     refined = next(iter(tour.objects))
-    request = Track.Request(
-        command=Track.Request.REFINE, object_id=refined, stamp=now.header.stamp
-    )
     truth = now.labels == tour.objects[refined].truth_id
-    request.prompt = click_prompt(*deepest_point(truth))
-    client.track(request)
+    stamp_ns = stamp_to_ns(now.header.stamp)
+    client.sam.refine(refined, stamp_ns=stamp_ns, points_xy=[deepest_point(truth)])
     client.until(lambda: passed(END_AT), 'tracked objects on /sam/objects')
 
-    client.track(Track.Request(command=Track.Request.RESET))
+    client.sam.reset()
     results = [result for result in client.streamed if result.objects]
     for result in results:
         late = stamp_to_ns(result.header.stamp) > removed_ns
@@ -139,14 +135,14 @@ def _pass(
     return tour, results
 
 
-def _add(client: DemoClient, tour: Tour, shot: Shot, prompts: dict[int, Prompt]) -> None:
+def _add(client: DemoClient, tour: Tour, shot: Shot, prompts: dict[int, dict[str, Any]]) -> None:
     """Track one object per prompt, on the frame that it was made on."""
-    command, stamp = Track.Request.ADD, shot.header.stamp
-    requests = [Track.Request(command=command, stamp=stamp, prompt=p) for p in prompts.values()]
-    for truth_id, obj in zip(prompts, client.track(*requests), strict=True):
-        if obj.id in tour.objects:
-            raise DemoError(f'id {obj.id} was given out twice')
-        tour.objects[obj.id] = Tracked(shot.names[truth_id], truth_id)
+    stamp_ns = stamp_to_ns(shot.header.stamp)
+    for truth_id, prompt in prompts.items():
+        obj = client.sam.add(stamp_ns=stamp_ns, **prompt)
+        if obj.object_id in tour.objects:
+            raise DemoError(f'id {obj.object_id} was given out twice')
+        tour.objects[obj.object_id] = Tracked(shot.names[truth_id], truth_id)
 
 
 def _judge(client: DemoClient, tour: Tour, results: list[ObjectMaskArray], output: Path) -> None:

@@ -22,7 +22,7 @@ PACKAGES = {
     'sam_bringup': ('sam_common', 'sam_segmentation', 'sam_grasping', 'sam_simulation'),
 }
 # What another package may import beside what a package's own name exports.
-PUBLIC = ('sam_common.', 'sam_grasping.ros.conversions', 'sam_grasping.ros.moveit')
+PUBLIC = ('sam_common.', 'sam_grasping.ros.moveit')
 # Folders of a package from the ground up; each imports only those before it.
 FOLDERS = {
     'sam_common': ('', 'ros'),

@@ -25,13 +25,14 @@ from sam_common.errors import SamError
 from sam_common.ros.conversions import (
     array_to_image,
     box_to_msg,
+    labels_from_msg,
     mask_from_msg,
     mask_to_msg,
     matrix_from_pose,
     stamp_to_ns,
 )
 from sam_common.stamp_order import NANOSECONDS
-from sam_common.types import BoolArray, FloatArray, UInt8Array
+from sam_common.types import BoolArray, FloatArray, UInt8Array, UInt16Array
 from sam_interfaces.msg import GraspArray, ObjectMask, Prompt
 from sam_interfaces.srv import PlanGrasps, SegmentEverything, SegmentRequest, Track
 
@@ -65,8 +66,8 @@ class SegmentedObject:
         VISIBLE, OCCLUDED or LOST.
     box_xyxy : (float, float, float, float) or None
         Left, top, right, bottom [px]; None: nothing is seen of it.
-    mask : array of bool, shape (H, W), or None
-        None: the answer holds none.
+    mask : array of bool, shape (H, W)
+        (0, 0) if the answer holds none.
 
     """
 
@@ -75,7 +76,7 @@ class SegmentedObject:
     score: float
     state: str
     box_xyxy: BoxXyxy | None
-    mask: BoolArray | None
+    mask: BoolArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +224,10 @@ class AsyncSamClient:
         request = SegmentEverything.Request(stamp=_stamp(stamp_ns), **options)
         if image_rgb is not None:
             request.image = array_to_image(image_rgb, 'rgb8', Header())
-        return _objects((await self._call(self._everything, request)).objects.objects)
+        found = (await self._call(self._everything, request)).objects
+        # Their masks are in the label image: where they overlap, the smaller one lies on top.
+        labels = labels_from_msg(found.label_image) if found.objects else None
+        return [_object(msg, labels) for msg in found.objects]
 
     async def add(self, *, stamp_ns: int = 0, **prompt: Any) -> SegmentedObject:
         """Track one more object, named by `text`; return it with its ID."""
@@ -403,7 +407,8 @@ class SamClient:
         # The coroutine has a time-out of its own; longer than that waits only who blocks it.
         at_most_s = timeout_s + 5.0
         executor = self.node.executor
-        if executor is None:
+        # One that has spun the node before, as rclpy.spin_once does, is named still.
+        if executor is None or self.node not in executor.get_nodes():
             executor = SingleThreadedExecutor(context=self.node.context)
             executor.add_node(self.node)
             try:
@@ -446,10 +451,14 @@ def _objects(messages: Sequence[ObjectMask]) -> list[SegmentedObject]:
     return [_object(msg) for msg in messages]
 
 
-def _object(msg: ObjectMask) -> SegmentedObject:
+def _object(msg: ObjectMask, labels: UInt16Array | None = None) -> SegmentedObject:
     centre, x, y = msg.box.center.position, msg.box.size_x / 2, msg.box.size_y / 2
     box = (centre.x - x, centre.y - y, centre.x + x, centre.y + y) if x and y else None
-    mask = mask_from_msg(msg.mask) if msg.mask.width else None
+    mask = np.zeros((0, 0), bool)
+    if labels is not None:
+        mask = labels == msg.id
+    elif msg.mask.width:
+        mask = mask_from_msg(msg.mask)
     return SegmentedObject(
         int(msg.id), msg.label, float(msg.score), STATES[int(msg.state)], box, mask
     )

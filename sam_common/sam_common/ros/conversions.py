@@ -27,7 +27,7 @@ from sam_common.images import (
     raw_to_rgb,
 )
 from sam_common.stamp_order import NANOSECONDS
-from sam_common.types import AnyArray, BoolArray, FloatArray, UInt8Array
+from sam_common.types import AnyArray, BoolArray, FloatArray, UInt8Array, UInt16Array
 
 
 def image_is_empty(msg: Image) -> bool:
@@ -117,6 +117,14 @@ def mask_from_msg(msg: Image) -> BoolArray:
     rows = np.frombuffer(msg.data, np.uint8, msg.height * msg.step).reshape(msg.height, msg.step)
     mask: BoolArray = rows[:, : msg.width] != 0
     return mask
+
+
+def labels_from_msg(msg: Image) -> UInt16Array:
+    """Return a label image, mono16, as uint16 (H, W); raises ImageError."""
+    check_raw(msg, {'mono16': 2, '16UC1': 2})
+    rows = np.frombuffer(msg.data, np.uint8, msg.height * msg.step).reshape(msg.height, msg.step)
+    packed = np.ascontiguousarray(rows[:, : 2 * msg.width])
+    return packed.view('>u2' if msg.is_bigendian else '<u2').astype(np.uint16, copy=False)
 
 
 def mask_to_msg(mask: BoolArray, header: Header) -> Image:

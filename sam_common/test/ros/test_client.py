@@ -7,10 +7,15 @@ from contextlib import suppress
 import numpy as np
 import pytest
 import rclpy
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import (
+    ExternalShutdownException,
+    MultiThreadedExecutor,
+    SingleThreadedExecutor,
+)
+from sensor_msgs.msg import Image
 
 from sam_common.ros.client import AsyncSamClient, SamClient, ServiceError
-from sam_common.ros.conversions import box_to_msg, mask_to_msg
+from sam_common.ros.conversions import array_to_image, box_to_msg, mask_to_msg
 from sam_interfaces.msg import GraspRejection, ObjectMask
 from sam_interfaces.srv import PlanGrasps, SegmentEverything, SegmentRequest, Track
 
@@ -48,7 +53,11 @@ class Services:
         return response
 
     def everything(self, request, response):
-        response.objects.objects = [self.found(request)]
+        found = self.found(request)
+        found.mask = Image()
+        response.objects.objects = [found]
+        labels = MASK.astype(np.uint16) * 3
+        response.objects.label_image = array_to_image(labels, 'mono16', rclpy_header())
         response.success = True
         return response
 
@@ -123,10 +132,21 @@ def caller(module_ros, services):
     spun.close()
 
 
-@pytest.fixture(scope='module', params=['a node of its own', 'a node that a thread spins'])
+NODES = ('a node of its own', 'a node that a thread spins', 'a node that was spun once')
+
+
+@pytest.fixture(scope='module', params=NODES)
 def client(request, module_ros, services, caller):
     if request.param == 'a node that a thread spins':
         made = SamClient(caller)
+    elif request.param == 'a node that was spun once':
+        node = rclpy.create_node('spun_once', context=module_ros.node.context)
+        executor = SingleThreadedExecutor(context=node.context)
+        executor.add_node(node)
+        executor.spin_once(timeout_sec=0.01)
+        executor.remove_node(node)
+        executor.shutdown()
+        made = SamClient(node)
     else:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv('ROS_DOMAIN_ID', str(module_ros.domain))
@@ -167,7 +187,9 @@ def test_objects_are_added_corrected_listed_and_removed(client, services):
 
 
 def test_everything_is_found(client):
-    assert [one.object_id for one in client.segment_everything(points_per_side=4)] == [3]
+    [found] = client.segment_everything(points_per_side=4)
+    assert found.object_id == 3
+    np.testing.assert_array_equal(found.mask, MASK)
 
 
 def test_grasps_come_as_matrices(client):

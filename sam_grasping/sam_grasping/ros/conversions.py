@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 from sam_common.depth import ENCODINGS, depth_to_metres
 from sam_common.errors import DepthError, ImageError
 from sam_common.images import check_raw
-from sam_common.ros.conversions import image_is_empty, matrix_from_pose, poses_to_msg
+from sam_common.ros.conversions import image_is_empty, poses_to_msg
 from sam_common.types import BoolArray, Float32Array, FloatArray
 from sam_grasping.core.grasp import Grasp
 from sam_interfaces.msg import Grasp as GraspMsg
@@ -90,18 +90,6 @@ def grasps_to_msg(grasps: Iterable[Grasp], object_id: int) -> list[GraspMsg]:
         )
         for i, grasp in enumerate(grasps)
     ]
-
-
-def grasp_from_msg(msg: GraspMsg) -> Grasp:
-    """Return a grasp in the frame of its message; raises OptionError."""
-    return Grasp(
-        pose=matrix_from_pose(msg.pose),
-        pre_grasp=matrix_from_pose(msg.pre_grasp),
-        lift=matrix_from_pose(msg.lift),
-        width_m=msg.width,
-        opening_m=msg.opening,
-        score=msg.score,
-    )
 
 
 def rejections_to_msg(rejections: Iterable[tuple[str, int]]) -> list[GraspRejection]:
