@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from time import monotonic
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -13,6 +11,8 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
+
+from sam_common.rate_counter import RateCounter
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
@@ -90,7 +90,7 @@ class TopicInput:
         self._node = node
         self._on_message = on_message
         self._depth = depth
-        self._arrivals: deque[float] = deque(maxlen=30)
+        self._arrivals = RateCounter()
         policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
         self._subscription = node.create_subscription(
             kind,
@@ -121,10 +121,7 @@ class TopicInput:
     @property
     def rate_hz(self) -> float:
         """At what rate the last messages arrived [Hz]; 0 when none came for two seconds."""
-        arrivals = list(self._arrivals)
-        if len(arrivals) < 2 or monotonic() - arrivals[-1] > 2.0:
-            return 0.0
-        return (len(arrivals) - 1) / (arrivals[-1] - arrivals[0])
+        return self._arrivals.rate_hz
 
     def close(self) -> None:
         """End the subscription."""
@@ -143,7 +140,7 @@ class TopicInput:
 
     def _take(self, msg: Any) -> None:
         self.received += 1
-        self._arrivals.append(monotonic())
+        self._arrivals.note()
         self._on_message(msg)
 
     def _look_for_kept(self) -> None:

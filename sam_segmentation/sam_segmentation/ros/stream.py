@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 from collections import deque
-from time import monotonic, perf_counter
+from time import perf_counter
 
 from rclpy.lifecycle import LifecycleNode
 
+from sam_common.rate_counter import RateCounter
 from sam_segmentation.ros.parameters import options
 from sam_segmentation.ros.publishing import Publishing
 from sam_segmentation.streaming.engine import Engine
 from sam_segmentation.streaming.frame_buffer import Frame
-
-# No result for so long: tracking has stopped [s].
-IDLE_AFTER_S = 2.0
 
 
 class Stream:
@@ -45,7 +43,7 @@ class Stream:
         self._engine = engine
         self._publishing = Publishing(node)
         self._published = engine.session.version
-        self._times: deque[float] = deque(maxlen=30)
+        self._tracked = RateCounter()
 
     @property
     def subscribers(self) -> int:
@@ -63,10 +61,7 @@ class Stream:
     @property
     def rate_hz(self) -> float:
         """At what rate frames are tracked in [Hz]; 0 when none was for two seconds."""
-        times = list(self._times)
-        if len(times) < 2 or monotonic() - times[-1] > IDLE_AFTER_S:
-            return 0.0
-        return (len(times) - 1) / (times[-1] - times[0])
+        return self._tracked.rate_hz
 
     def close(self) -> None:
         """End the topics."""
@@ -101,7 +96,7 @@ class Stream:
         if session.objects:
             self.lost = ''
             self.processed += 1
-            self._times.append(monotonic())
+            self._tracked.note()
         begin = perf_counter()
         self.latency_s = self._publishing.publish(
             session.view(),
