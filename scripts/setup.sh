@@ -81,7 +81,7 @@ make_venv() {
     pip install --quiet "${requirements[@]}"
     # sam2 would build a CUDA extension and segment-anything pulls nothing of use: see models.txt.
     SAM2_BUILD_CUDA=0 pip install --quiet --no-deps --no-build-isolation -r requirements/models.txt
-    ros_is_sourced || { make_prefix; pip install --quiet --no-deps --no-build-isolation -e underlay/standins; }
+    ros_is_sourced || { make_prefix; pip install --quiet --no-deps --no-build-isolation --use-pep517 -e underlay/standins; }
 }
 
 # Turns the venv into a prefix that CMake and colcon take for an installed ROS 2.

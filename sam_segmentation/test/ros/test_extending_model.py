@@ -4,7 +4,6 @@
 import numpy as np
 from builtin_interfaces.msg import Time
 from drawing import click
-from rcl_interfaces.srv import DescribeParameters
 from running_node import NODE, Tracking
 from std_msgs.msg import Header
 from toy_tracker import RED, frame
@@ -28,7 +27,3 @@ def test_the_node_segments_and_tracks_with_it(ros, documented_package):
     tracking = Tracking(ros, picture)
     tracking.send()
     assert tracking.add(click(6, 6)).area == expected.sum()
-
-    describe = ros.client(DescribeParameters, '/sam/describe_parameters')
-    told = ros.call(describe, DescribeParameters.Request(names=['model'])).descriptors[0]
-    assert 'same_color' in told.description

@@ -267,7 +267,7 @@ def test_what_is_kept_is_bounded():
     def kept(tracker):
         greys = sum(grey.nbytes for grey in tracker._greys)
         states = {id(s): s for history in tracker._states.values() for s in history}
-        arrays = {id(a): a.nbytes for s in states.values() for a in (s.look.shares, s.shape)}
+        arrays = {id(a): a.nbytes for s in states.values() for a in (s.histogram.shares, s.shape)}
         return greys + sum(arrays.values()) + sum(s.bits.bits.nbytes for s in states.values())
 
     tracker = make()
