@@ -19,7 +19,7 @@ from visualization_msgs.msg import Marker
 
 from sam_common.errors import DepthError, ImageError
 from sam_common.ros.compressed_depth import check_compressed_depth, depth_from_compressed
-from sam_common.ros.conversions import array_to_image
+from sam_common.ros.conversions import array_to_image, matrix_from_pose
 from sam_common.stamp_buffer import StampBuffer
 from sam_grasping import Grasp, Gripper
 from sam_grasping.core.errors import TargetError
@@ -253,7 +253,7 @@ def test_poses_are_unit_quaternions_and_keep_their_place(xyz, rotvec):
     q = msg.pose.orientation
     assert np.hypot(np.hypot(q.x, q.y), np.hypot(q.z, q.w)) == pytest.approx(1, abs=1e-9)
     for name in ('pose', 'pre_grasp', 'lift'):
-        matrix = convert.matrix_from_pose(getattr(msg, name))
+        matrix = matrix_from_pose(getattr(msg, name))
         np.testing.assert_allclose(matrix, getattr(original, name), atol=1e-9)
     assert (msg.object_id, msg.width, msg.opening, msg.score) == pytest.approx(
         (7, 0.03, 0.05, 0.8)
@@ -311,7 +311,7 @@ def test_grasps_become_those_of_moveit(moveit):
     [found] = to_moveit(array, finger_joints=['left', 'right'], tf_tool_link=tf_tool_link)
     assert found.id == 'object_4_0'
     assert found.grasp_pose.header.frame_id == 'optical'
-    link = convert.matrix_from_pose(found.grasp_pose.pose)
+    link = matrix_from_pose(found.grasp_pose.pose)
     np.testing.assert_allclose(link, original.pose @ tf_tool_link, atol=1e-9)
     assert found.grasp_quality == pytest.approx(0.8)
     approach = found.pre_grasp_approach
