@@ -21,7 +21,8 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Point2D
 
 from sam_common.boxes import BoxXyxy
-from sam_common.errors import SamError
+from sam_common.errors import OptionError, SamError
+from sam_common.images import check_image
 from sam_common.ros.conversions import (
     array_to_image,
     box_to_msg,
@@ -151,7 +152,14 @@ def make_prompt(
     text : str
         The object's name.
 
+    Raises
+    ------
+    OptionError
+        If the box has no area: its message would mean that there is none.
+
     """
+    if box_xyxy is not None and not (box_xyxy[2] > box_xyxy[0] and box_xyxy[3] > box_xyxy[1]):
+        raise OptionError(f'box_xyxy is {box_xyxy}; give left, top, right, bottom, with an area')
     msg = Prompt(
         points=[Point2D(x=float(x), y=float(y)) for x, y in points_xy],
         labels=[1] * len(points_xy) if labels is None else list(labels),
@@ -214,6 +222,7 @@ class AsyncSamClient:
             multimask_output=multimask,
         )
         if image_rgb is not None:
+            check_image(image_rgb)
             request.image = array_to_image(image_rgb, 'rgb8', Header())
         return _objects((await self._call(self._segment, request)).objects)
 
@@ -223,6 +232,7 @@ class AsyncSamClient:
         """Return every object, largest first; `options` are the request's other fields."""
         request = SegmentEverything.Request(stamp=_stamp(stamp_ns), **options)
         if image_rgb is not None:
+            check_image(image_rgb)
             request.image = array_to_image(image_rgb, 'rgb8', Header())
         found = (await self._call(self._everything, request)).objects
         # Their masks are in the label image: where they overlap, the smaller one lies on top.

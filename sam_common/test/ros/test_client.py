@@ -14,6 +14,7 @@ from rclpy.executors import (
 )
 from sensor_msgs.msg import Image
 
+from sam_common.errors import SamError
 from sam_common.ros.client import AsyncSamClient, SamClient, ServiceError
 from sam_common.ros.conversions import array_to_image, box_to_msg, mask_to_msg
 from sam_interfaces.msg import GraspRejection, ObjectMask
@@ -249,3 +250,15 @@ def test_a_callback_awaits_the_asynchronous_one(module_ros, services):
     module_ros.until(lambda: found, 'an answer')
     assert found[0].object_id == 3
     client.close()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        ({'box_xyxy': (3.0, 3.0, 3.0, 3.0)}, r'box_xyxy is .* with an area'),
+        ({'image_rgb': np.zeros((4, 4, 3))}, r'the image is float64'),
+    ],
+)
+def test_what_would_be_sent_as_something_else_is_refused(client, arguments, words):
+    with pytest.raises(SamError, match=words):
+        client.segment(points_xy=[(1, 1)], **arguments)
