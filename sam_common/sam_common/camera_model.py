@@ -106,6 +106,14 @@ class CameraModel:
                 f'within {MAX_COEFFICIENT:,.0f}: calibrate it'
             )
 
+    @classmethod
+    def from_fovy(cls, size_wh: tuple[int, int], *, fovy_deg: float) -> CameraModel:
+        """Return square pixels with this vertical field of view, centred on the image."""
+        width, height = size_wh
+        focal = float(0.5 * height / np.tan(np.radians(fovy_deg) / 2))
+        cx, cy = (width - 1) / 2, (height - 1) / 2
+        return cls(fx=focal, fy=focal, cx=cx, cy=cy, size_wh=size_wh)
+
     @property
     def rays_xy(self) -> tuple[Float32Array, Float32Array]:
         """Each pixel's point at depth 1 m, as x and y: float32 (H, W) each, kept, read-only.
@@ -114,13 +122,17 @@ class CameraModel:
         """
         return _rays_xy(self)
 
-    def deproject(self, depth_m: Float32Array) -> Float32Array:
+    def deproject(
+        self, depth_m: Float32Array, *, origin_xy: tuple[int, int] | None = None
+    ) -> Float32Array:
         """Return each pixel's point in the optical frame.
 
         Parameters
         ----------
         depth_m : array of float32, shape (H, W)
             Along z [m]; NaN: no reading.
+        origin_xy : (int, int) or None
+            First pixel of a window of the image; None: depth_m is the whole image.
 
         Returns
         -------
@@ -130,15 +142,19 @@ class CameraModel:
         Raises
         ------
         CameraModelError
-            If the depth image is not of the camera's size.
+            If the depth image is not of the camera's size, or the window not inside it.
 
         """
-        if depth_m.shape != self.size_wh[::-1]:
+        (left, top), (width, height) = origin_xy or (0, 0), self.size_wh
+        bottom, right = top + depth_m.shape[0], left + depth_m.shape[1]
+        is_whole = (bottom, right) == (height, width)
+        is_inside = min(left, top) >= 0 and bottom <= height and right <= width
+        if not (is_inside if origin_xy else is_whole):
             raise CameraModelError(
                 f'the depth image has shape {depth_m.shape}, the camera {self.size_wh[::-1]}; '
                 'give depth of this camera at its resolution'
             )
-        x, y = self.rays_xy
+        x, y = (axis[top:bottom, left:right] for axis in self.rays_xy)
         z = np.asarray(depth_m, np.float32)
         points = cv2.merge([x * z, y * z, z])
         return np.asarray(points, np.float32)

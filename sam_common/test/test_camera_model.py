@@ -137,3 +137,21 @@ def test_the_rays_of_a_large_image_take_no_memory_without_distortion():
 def test_depth_of_another_size_is_refused():
     with pytest.raises(CameraModelError, match=r'\(240, 321\)'):
         camera().deproject(np.ones((240, 321), np.float32))
+
+
+def test_a_window_is_deprojected_as_in_the_whole_image():
+    camera = CameraModel(
+        fx=60.0, fy=61.0, cx=20.3, cy=14.8, size_wh=(40, 30),
+        distortion_model='plumb_bob', distortion=(0.1, 0.01, 0.0, 0.0, 0.0),
+    )  # fmt: skip
+    depth_m = np.random.default_rng(0).uniform(0.3, 2.0, (30, 40)).astype(np.float32)
+    window = camera.deproject(depth_m[4:20, 7:40], origin_xy=(7, 4))
+    np.testing.assert_array_equal(window, camera.deproject(depth_m)[4:20, 7:40])
+
+
+@pytest.mark.parametrize('origin_xy', [None, (0, 1), (1, 0), (-1, 0)])
+def test_a_window_beyond_the_image_is_refused(origin_xy):
+    camera = CameraModel(fx=60.0, fy=60.0, cx=20.0, cy=15.0, size_wh=(40, 30))
+    depth_m = np.ones((29, 40) if origin_xy is None else (30, 40), np.float32)
+    with pytest.raises(CameraModelError, match='at its resolution'):
+        camera.deproject(depth_m, origin_xy=origin_xy)

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from sam_common.camera_model import CameraModel
 from sam_common.types import Float32Array, UInt8Array, UInt16Array
 from sam_simulation.camera.gl import load_mujoco, make_context, make_render_context
 from sam_simulation.camera.model import FAR_M, NEAR_M, build_model
 from sam_simulation.camera.rgbd_frame import RgbdFrame
 from sam_simulation.camera.sensor import SensorNoise
-from sam_simulation.camera.viewpoint import FOVY_DEG, Intrinsics, Pose
+from sam_simulation.camera.viewpoint import FOVY_DEG, Pose
 from sam_simulation.scene.tabletop import Tabletop
 
 SAMPLES = 4
@@ -54,7 +55,7 @@ class Renderer:
             raise ValueError(f'image size is {size_wh}; give {MIN_SIDE} to {MAX_SIDE} px per side')
         self.scene = scene
         self.size_wh = size_wh
-        self.intrinsics = Intrinsics.from_fovy(size_wh)
+        self.camera = CameraModel.from_fovy(size_wh, fovy_deg=FOVY_DEG)
         self._noise = SensorNoise() if noise is None else noise
         self._mujoco = mujoco = load_mujoco()
         self._model, object_ids = build_model(
@@ -128,7 +129,7 @@ class Renderer:
             self._noise.spoil_colour(image, rng),
             self._noise.spoil_depth(depth, rng),
             labels,
-            self.intrinsics,
+            self.camera,
             np.array(tf_world_camera, np.float64),
         )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sam_common.camera_model import CameraModel
 from sam_common.types import Float32Array, UInt8Array, UInt16Array
-from sam_simulation.camera.viewpoint import Intrinsics, Pose
+from sam_simulation.camera.viewpoint import Pose
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +21,7 @@ class RgbdFrame:
         Along z of the optical frame [m]; NaN: no reading.
     labels : array of uint16, shape (H, W)
         Id of the object that the pixel's centre shows; 0: none.
-    intrinsics : Intrinsics
+    camera : CameraModel
         Of all three images [px].
     tf_world_camera : array of float64, shape (4, 4)
         From the optical frame (x right, y down, z forward) to the world [m].
@@ -30,7 +31,7 @@ class RgbdFrame:
     image_rgb: UInt8Array
     depth_m: Float32Array
     labels: UInt16Array
-    intrinsics: Intrinsics
+    camera: CameraModel
     tf_world_camera: Pose
 
     def __post_init__(self) -> None:

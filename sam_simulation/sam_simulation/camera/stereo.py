@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from sam_common.camera_model import CameraModel
 from sam_common.types import BoolArray, Float32Array
-from sam_simulation.camera.viewpoint import Intrinsics
+from sam_simulation.camera.viewpoint import FOVY_DEG
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ class Stereo:
         """Return what the pair sees of a depth image (H, W) [m]; NaN where it sees nothing."""
         height, width = depth_m.shape
         # The stereo image is coarser than the colour image that it is laid over.
-        scale = self.focal_px / Intrinsics.from_fovy((width, height)).fx
+        scale = self.focal_px / CameraModel.from_fovy((width, height), fovy_deg=FOVY_DEG).fx
         rows = ((np.arange(max(1, round(height * scale))) + 0.5) / scale).astype(int)
         columns = ((np.arange(max(1, round(width * scale))) + 0.5) / scale).astype(int)
         seen = depth_m[np.minimum(rows, height - 1)[:, None], np.minimum(columns, width - 1)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the camera stands and how it projects.
+"""Where the camera stands, and how wide it sees.
 
 Poses are (4, 4) transforms `tf_world_camera` from the optical frame (x right, y down, z forward)
 to the world (z up, the table's top at z = 0) [m].
@@ -7,57 +7,13 @@ to the world (z up, the table's top at z = 0) [m].
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
-from sam_common.types import Float32Array, FloatArray
+from sam_common.types import FloatArray
 
 Pose = FloatArray
 FOVY_DEG = 42.0
-
-
-@dataclass(frozen=True)
-class Intrinsics:
-    """A pinhole camera without distortion [px]; (0, 0) is the centre of the top-left pixel."""
-
-    fx: float
-    fy: float
-    cx: float
-    cy: float
-
-    @classmethod
-    def from_fovy(cls, size_wh: tuple[int, int], *, fovy_deg: float = FOVY_DEG) -> Intrinsics:
-        """Return square pixels with this vertical field of view, centred on the image."""
-        width, height = size_wh
-        focal = 0.5 * height / np.tan(np.radians(fovy_deg) / 2)
-        return cls(float(focal), float(focal), (width - 1) / 2, (height - 1) / 2)
-
-    def deproject(self, depth_m: Float32Array) -> FloatArray:
-        """Return each pixel's point in the optical frame.
-
-        Parameters
-        ----------
-        depth_m : array of float32, shape (H, W)
-            Along z [m]; NaN: no reading.
-
-        Returns
-        -------
-        array of float64, shape (H, W, 3)
-            [m]; NaN where there is no reading.
-
-        """
-        rows, columns = np.indices(depth_m.shape)
-        z = depth_m.astype(np.float64)
-        return np.stack(
-            [(columns - self.cx) / self.fx * z, (rows - self.cy) / self.fy * z, z], axis=-1
-        )
-
-    def project(self, points_camera: FloatArray) -> FloatArray:
-        """Return the pixels (..., 2) of points (..., 3) in front of the camera [m]."""
-        x, y, z = np.moveaxis(np.asarray(points_camera, np.float64), -1, 0)
-        return np.stack([x / z * self.fx + self.cx, y / z * self.fy + self.cy], axis=-1)
 
 
 def look_at(eye: npt.ArrayLike, target: npt.ArrayLike) -> Pose:

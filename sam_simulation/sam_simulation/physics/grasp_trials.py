@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sam_common.camera_model import CameraModel
 from sam_common.types import BoolArray
 from sam_grasping import Grasp, Gripper, View
 from sam_simulation.camera.renderer import Renderer
@@ -44,11 +43,11 @@ class GraspScene:
 
     def view(self, object_id: int, mask: BoolArray | None = None) -> View:
         """Return what a planner looks at: an object by its true mask, or by another one (H, W)."""
-        at, frame = self.frame.intrinsics, self.frame
-        height, width = frame.depth_m.shape
-        camera = CameraModel(fx=at.fx, fy=at.fy, cx=at.cx, cy=at.cy, size_wh=(width, height))
+        frame = self.frame
         truth = np.asarray(frame.labels == object_id)
-        return View(depth_m=frame.depth_m, mask=truth if mask is None else mask, camera=camera)
+        return View(
+            depth_m=frame.depth_m, mask=truth if mask is None else mask, camera=frame.camera
+        )
 
     def try_grasp(self, grasp: Grasp, object_id: int) -> GraspOutcome:
         """Return how a grasp in the camera's frame ends."""

@@ -82,7 +82,7 @@ def depth_to_compressed(frame: RgbdFrame, header: Header, *, png_level: int) -> 
 def camera_info_to_msg(frame: RgbdFrame, header: Header) -> CameraInfo:
     """Return the camera's model: no distortion, no rectification."""
     height, width = frame.labels.shape
-    k = frame.intrinsics
+    k = frame.camera
     return CameraInfo(
         header=header,
         height=height,

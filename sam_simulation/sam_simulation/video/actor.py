@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sam_common.camera_model import CameraModel
 from sam_common.types import FloatArray
-from sam_simulation.camera.viewpoint import Intrinsics, Pose
+from sam_simulation.camera.viewpoint import FOVY_DEG, Pose
 from sam_simulation.scene import mesh
 from sam_simulation.scene import textures as tx
 from sam_simulation.scene.mesh import Mesh
@@ -21,7 +22,7 @@ from sam_simulation.video.paths import Path, to_pose
 
 # Shapes of images whose sides are 4 to 3: the view that videos are arranged for.
 VIEW_WH = (640, 480)
-_INTRINSICS = Intrinsics.from_fovy(VIEW_WH)
+_CAMERA = CameraModel.from_fovy(VIEW_WH, fovy_deg=FOVY_DEG)
 _MAX_RADIUS_M, _MIN_HEIGHT_M, _MAX_HEIGHT_M = 0.07, 0.03, 0.17
 _SLIM_RADIUS_M, _SLIM_HEIGHT_M = 0.05, 0.085
 
@@ -77,7 +78,7 @@ class Actor:
         ground[:, 2] = self.pose(time_s)[2, 3]
         points = np.concatenate([ground, ground + [0.0, 0.0, self.height_m]])
         seen = (points - tf_world_camera[:3, 3]) @ tf_world_camera[:3, :3]
-        pixels = _INTRINSICS.project(seen).astype(np.float32)
+        pixels = _CAMERA.project(seen).astype(np.float32)
         return cv2.convexHull(pixels)[:, 0].astype(np.float64)
 
     def touches(self, other: Actor, time_s: float) -> bool:

@@ -41,7 +41,7 @@ def outline(scene, frame):
     pose = frame.tf_world_camera
     vertices = scene.objects[0].surface.mesh.vertices
     points = (vertices - pose[:3, 3]) @ pose[:3, :3]
-    return cv2.convexHull(frame.intrinsics.project(points).astype(np.float32))
+    return cv2.convexHull(frame.camera.project(points).astype(np.float32))
 
 
 @pytest.mark.parametrize('seed', [0, 1, 2])
@@ -163,7 +163,7 @@ def test_a_moved_object_is_seen_where_it_is_and_a_still_one_where_it_was(convex_
         after = renderer.render(pose)
     columns = [np.nonzero(frame.labels)[1].mean() for frame in (before, moved)]
     depth = before.depth_m[before.labels == 1].mean()
-    assert columns[1] - columns[0] == pytest.approx(0.04 * before.intrinsics.fx / depth, rel=0.05)
+    assert columns[1] - columns[0] == pytest.approx(0.04 * before.camera.fx / depth, rel=0.05)
     np.testing.assert_array_equal(moved.image_rgb.max(axis=-1) > 0, moved.labels == 1)
     np.testing.assert_array_equal(before.image_rgb, after.image_rgb)
     np.testing.assert_array_equal(before.labels, after.labels)
@@ -195,7 +195,7 @@ def test_an_image_size_out_of_range_is_refused(size_wh):
 
 
 def in_world(frame):
-    points = frame.intrinsics.deproject(frame.depth_m)
+    points = frame.camera.deproject(frame.depth_m)
     return points @ frame.tf_world_camera[:3, :3].T + frame.tf_world_camera[:3, 3]
 
 

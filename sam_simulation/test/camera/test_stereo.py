@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sam_common.camera_model import CameraModel
 from sam_simulation.camera.sensor import PERFECT, REALSENSE, SensorNoise
 from sam_simulation.camera.stereo import Stereo
-from sam_simulation.camera.viewpoint import Intrinsics
+from sam_simulation.camera.viewpoint import FOVY_DEG
 
 CLEAN = Stereo(lost_at_edges=0, fat_at_edges=0, mixed_at_edges=0, speckles=0)
 SHAPE = (480, 640)
@@ -44,7 +45,9 @@ def test_what_the_right_camera_cannot_see_has_no_depth():
     assert not holes[box].mean() > 0.01
     row = holes[240]
     assert not row[402:].any()  # nothing on the right
-    shadow_px = Intrinsics.from_fovy((640, 480)).fx * 0.05 * (1 / 0.5 - 1 / 0.8)
+    shadow_px = (
+        CameraModel.from_fovy((640, 480), fovy_deg=FOVY_DEG).fx * 0.05 * (1 / 0.5 - 1 / 0.8)
+    )
     assert np.count_nonzero(row) == pytest.approx(shadow_px, abs=3)
     assert row[235]
 

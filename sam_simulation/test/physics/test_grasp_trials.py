@@ -31,7 +31,7 @@ def test_a_view_has_the_objects_mask_or_the_one_given(at):
     other = np.zeros_like(view.mask)
     assert at.view(at.targets[0], other).mask is other
     points = view.camera.deproject(view.depth_m)
-    np.testing.assert_allclose(points, at.frame.intrinsics.deproject(view.depth_m), atol=1e-5)
+    np.testing.assert_allclose(points, at.frame.camera.deproject(view.depth_m), atol=1e-5)
 
 
 def test_the_camera_sees_objects_where_they_came_to_rest(monkeypatch):

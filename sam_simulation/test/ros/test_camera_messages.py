@@ -3,8 +3,8 @@ import cv2
 import numpy as np
 import pytest
 
+from sam_common.camera_model import CameraModel
 from sam_simulation.camera.rgbd_frame import RgbdFrame
-from sam_simulation.camera.viewpoint import Intrinsics
 from sam_simulation.ros import conversions as convert
 from sam_simulation.scene.tabletop import Tabletop
 
@@ -22,7 +22,13 @@ def frame():
     depth = np.full((48, 64), 1.2344, np.float32)
     depth[0] = np.nan
     depth[1] = 70.0
-    return RgbdFrame(image, depth, labels, Intrinsics(50.0, 51.0, 31.5, 23.5), np.eye(4))
+    return RgbdFrame(
+        image,
+        depth,
+        labels,
+        CameraModel(fx=50.0, fy=51.0, cx=31.5, cy=23.5, size_wh=(64, 48)),
+        np.eye(4),
+    )
 
 
 def pixels(msg, dtype):

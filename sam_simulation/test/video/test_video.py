@@ -102,7 +102,7 @@ def test_what_is_covered_stays_within_the_image(shots):
         vertices = shot.video.scene.objects[object_id - 1].surface.mesh.vertices
         camera = shot.video.camera(event.end_s)
         seen = (vertices @ pose[:3, :3].T + pose[:3, 3] - camera[:3, 3]) @ camera[:3, :3]
-        pixels = shot.frames[0].intrinsics.project(seen)
+        pixels = shot.frames[0].camera.project(seen)
         assert (pixels.mean(axis=0) > 0).all()
         assert (pixels.mean(axis=0) < SIZE_WH).all()
 

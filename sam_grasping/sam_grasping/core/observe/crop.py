@@ -66,12 +66,10 @@ def crop(view: View, reach_m: float) -> Crop:
     rows = slice(max(0, y - pad), y + height + pad)
     columns = slice(max(0, x - pad), x + width + pad)
     depth = np.ascontiguousarray(view.depth_m[rows, columns], np.float32)
-    ray_x, ray_y = (axis[rows, columns] for axis in view.camera.rays_xy)
-    points = cv2.merge([ray_x * depth, ray_y * depth, depth])
     return Crop(
         origin_xy=(columns.start, rows.start),
         depth_m=depth,
         mask=np.ascontiguousarray(view.mask[rows, columns], bool),
-        points=np.asarray(points, np.float32),
+        points=view.camera.deproject(depth, origin_xy=(columns.start, rows.start)),
         camera=view.camera,
     )
