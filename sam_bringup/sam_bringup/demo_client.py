@@ -18,7 +18,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage
 
 from sam_common.camera_model import CameraModel
 from sam_common.errors import SamError
-from sam_common.ros.client import GraspPlan, SamClient, SegmentedObject, ServiceError
+from sam_common.ros.answers import GraspPlan, SegmentedObject
+from sam_common.ros.client import SamClient, ServiceError
 from sam_common.ros.compressed_depth import depth_from_compressed
 from sam_common.ros.conversions import (
     camera_from_msg,

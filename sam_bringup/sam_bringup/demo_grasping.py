@@ -11,7 +11,7 @@ import numpy as np
 from sam_bringup.demo_client import DemoClient, Shot
 from sam_bringup.demo_pictures import deepest_point, write_png
 from sam_bringup.grasp_pictures import draw_cloud, draw_grasps
-from sam_common.ros.client import PlannedGrasp
+from sam_common.ros.answers import PlannedGrasp
 from sam_common.types import BoolArray
 from sam_grasping import Grasp, Gripper
 from sam_segmentation import draw_overlay

@@ -3,172 +3,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from functools import partial
 from threading import Event
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-import numpy as np
 import rclpy
-from builtin_interfaces.msg import Time
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_msgs.msg import Header
-from vision_msgs.msg import Point2D
 
-from sam_common.boxes import BoxXyxy
-from sam_common.errors import OptionError, SamError
+from sam_common.errors import SamError
 from sam_common.images import check_image
+from sam_common.ros.answers import (
+    GraspPlan,
+    SegmentedObject,
+    make_prompt,
+    object_from_msg,
+    objects_from_msgs,
+    plan_from_msg,
+    stamp_from_ns,
+)
 from sam_common.ros.conversions import (
     array_to_image,
-    box_to_msg,
     labels_from_msg,
-    mask_from_msg,
-    mask_to_msg,
-    matrix_from_pose,
-    stamp_to_ns,
 )
-from sam_common.stamp_order import NANOSECONDS
-from sam_common.types import BoolArray, FloatArray, UInt8Array, UInt16Array
-from sam_interfaces.msg import GraspArray, ObjectMask, Prompt
+from sam_common.types import UInt8Array
+from sam_interfaces.msg import Prompt
 from sam_interfaces.srv import PlanGrasps, SegmentEverything, SegmentRequest, Track
 
 T = TypeVar('T')
 
 TIMEOUT_S = 30.0
-STATES = {
-    ObjectMask.VISIBLE: 'VISIBLE',
-    ObjectMask.OCCLUDED: 'OCCLUDED',
-    ObjectMask.LOST: 'LOST',
-}
 
 
 class ServiceError(SamError):
     """A service that is not there, gives no answer in time, or says no."""
-
-
-@dataclass(frozen=True, eq=False)
-class SegmentedObject:
-    """One object of an answer.
-
-    Parameters
-    ----------
-    object_id : int
-        Its fixed ID if it is tracked; else counted from 1.
-    label : str
-        '' if it has none.
-    score : float
-        [0-1].
-    state : str
-        VISIBLE, OCCLUDED or LOST.
-    box_xyxy : (float, float, float, float) or None
-        Left, top, right, bottom [px]; None: nothing is seen of it.
-    mask : array of bool, shape (H, W)
-        (0, 0) if the answer holds none.
-
-    """
-
-    object_id: int
-    label: str
-    score: float
-    state: str
-    box_xyxy: BoxXyxy | None
-    mask: BoolArray
-
-
-@dataclass(frozen=True, eq=False)
-class PlannedGrasp:
-    """A grasp in the plan's frame; the tool's z approaches, its y closes the fingers.
-
-    Parameters
-    ----------
-    pose, pre_grasp, lift : arrays of float64, shape (4, 4)
-        Poses of the tool [m].
-    width_m, opening_m : float
-        Of the object between the fingers, and of the fingers on the approach [m].
-    score : float
-        The probability that it holds [0-1].
-    object_id : int
-
-    """
-
-    pose: FloatArray
-    pre_grasp: FloatArray
-    lift: FloatArray
-    width_m: float
-    opening_m: float
-    score: float
-    object_id: int
-
-
-@dataclass(frozen=True, eq=False)
-class GraspPlan:
-    """Grasps, best first, and why there are not more.
-
-    Parameters
-    ----------
-    grasps : tuple of PlannedGrasp
-    frame_id : str
-        The frame of their poses.
-    stamp_ns : int
-        Of the depth image [ns].
-    rejections : dict of str to int
-        How many candidates each cause rejected.
-    message : str
-        The node's; '' if there is nothing to say.
-
-    """
-
-    grasps: tuple[PlannedGrasp, ...]
-    frame_id: str
-    stamp_ns: int
-    rejections: dict[str, int]
-    message: str
-
-
-def make_prompt(
-    *,
-    points_xy: Sequence[tuple[float, float]] = (),
-    labels: Sequence[int] | None = None,
-    box_xyxy: BoxXyxy | None = None,
-    mask: BoolArray | None = None,
-    text: str = '',
-) -> Prompt:
-    """Return the message of a prompt.
-
-    Parameters
-    ----------
-    points_xy : sequence of (float, float)
-        [px].
-    labels : sequence of int, or None
-        1 on the object, 0 beside it, one per point; None: all on it.
-    box_xyxy : (float, float, float, float) or None
-        Left, top, right, bottom [px].
-    mask : array of bool, shape (H, W), or None
-    text : str
-        The object's name.
-
-    Raises
-    ------
-    OptionError
-        If the box has no area: its message would mean that there is none.
-
-    """
-    if box_xyxy is not None and not (box_xyxy[2] > box_xyxy[0] and box_xyxy[3] > box_xyxy[1]):
-        raise OptionError(f'box_xyxy is {box_xyxy}; give left, top, right, bottom, with an area')
-    msg = Prompt(
-        points=[Point2D(x=float(x), y=float(y)) for x, y in points_xy],
-        labels=[1] * len(points_xy) if labels is None else list(labels),
-        box=box_to_msg(box_xyxy),
-        text=text,
-    )
-    if mask is not None:
-        msg.mask = mask_to_msg(np.asarray(mask, bool), Header())
-    return msg
 
 
 class AsyncSamClient:
@@ -218,26 +91,26 @@ class AsyncSamClient:
         """Return the masks of one prompt, best first; `prompt` is as in `make_prompt`."""
         request = SegmentRequest.Request(
             prompts=[make_prompt(**prompt)],
-            stamp=_stamp(stamp_ns),
+            stamp=stamp_from_ns(stamp_ns),
             multimask_output=multimask,
         )
         if image_rgb is not None:
             check_image(image_rgb)
             request.image = array_to_image(image_rgb, 'rgb8', Header())
-        return _objects((await self._call(self._segment, request)).objects)
+        return objects_from_msgs((await self._call(self._segment, request)).objects)
 
     async def segment_everything(
         self, *, image_rgb: UInt8Array | None = None, stamp_ns: int = 0, **options: Any
     ) -> list[SegmentedObject]:
         """Return every object, largest first; `options` are the request's other fields."""
-        request = SegmentEverything.Request(stamp=_stamp(stamp_ns), **options)
+        request = SegmentEverything.Request(stamp=stamp_from_ns(stamp_ns), **options)
         if image_rgb is not None:
             check_image(image_rgb)
             request.image = array_to_image(image_rgb, 'rgb8', Header())
         found = (await self._call(self._everything, request)).objects
         # Their masks are in the label image: where they overlap, the smaller one lies on top.
         labels = labels_from_msg(found.label_image) if found.objects else None
-        return [_object(msg, labels) for msg in found.objects]
+        return [object_from_msg(msg, labels) for msg in found.objects]
 
     async def add(self, *, stamp_ns: int = 0, **prompt: Any) -> SegmentedObject:
         """Track one more object, named by `text`; return it with its ID."""
@@ -268,14 +141,14 @@ class AsyncSamClient:
         That nothing can be grasped is an answer, too: the plan then says why.
         """
         request = PlanGrasps.Request(
-            object_id=object_id, stamp=_stamp(stamp_ns), max_grasps=max_grasps
+            object_id=object_id, stamp=stamp_from_ns(stamp_ns), max_grasps=max_grasps
         )
         if prompt:
             request.prompt = make_prompt(**prompt)
         answer = await self._ask(self._plan, request)
         if not answer.success and not answer.grasps.rejections:
             raise ServiceError(f'{self._plan.srv_name}: {answer.message}')
-        return _planned(answer.grasps, answer.message)
+        return plan_from_msg(answer.grasps, answer.message)
 
     def close(self) -> None:
         """Leave the node as it was."""
@@ -285,9 +158,11 @@ class AsyncSamClient:
     async def _change(
         self, command: int, object_id: int = 0, stamp_ns: int = 0, prompt: Prompt | None = None
     ) -> list[SegmentedObject]:
-        request = Track.Request(command=command, object_id=object_id, stamp=_stamp(stamp_ns))
+        request = Track.Request(
+            command=command, object_id=object_id, stamp=stamp_from_ns(stamp_ns)
+        )
         request.prompt = prompt or Prompt()
-        return _objects((await self._call(self._track, request)).objects)
+        return objects_from_msgs((await self._call(self._track, request)).objects)
 
     async def _call(self, client: Any, request: Any) -> Any:
         answer = await self._ask(client, request)
@@ -451,43 +326,3 @@ async def _outcome(coroutine: Coroutine[Any, Any, T]) -> tuple[T | None, Excepti
         return await coroutine, None
     except Exception as error:
         return None, error
-
-
-def _stamp(stamp_ns: int) -> Time:
-    return Time(sec=stamp_ns // NANOSECONDS, nanosec=stamp_ns % NANOSECONDS)
-
-
-def _objects(messages: Sequence[ObjectMask]) -> list[SegmentedObject]:
-    return [_object(msg) for msg in messages]
-
-
-def _object(msg: ObjectMask, labels: UInt16Array | None = None) -> SegmentedObject:
-    centre, x, y = msg.box.center.position, msg.box.size_x / 2, msg.box.size_y / 2
-    box = (centre.x - x, centre.y - y, centre.x + x, centre.y + y) if x and y else None
-    mask = np.zeros((0, 0), bool)
-    if labels is not None:
-        mask = labels == msg.id
-    elif msg.mask.width:
-        mask = mask_from_msg(msg.mask)
-    return SegmentedObject(
-        int(msg.id), msg.label, float(msg.score), STATES[int(msg.state)], box, mask
-    )
-
-
-def _planned(msg: GraspArray, message: str) -> GraspPlan:
-    grasps = tuple(
-        PlannedGrasp(
-            matrix_from_pose(one.pose),
-            matrix_from_pose(one.pre_grasp),
-            matrix_from_pose(one.lift),
-            float(one.width),
-            float(one.opening),
-            float(one.score),
-            int(one.object_id),
-        )
-        for one in msg.grasps
-    )
-    rejections = {one.cause: int(one.count) for one in msg.rejections}
-    return GraspPlan(
-        grasps, msg.header.frame_id, stamp_to_ns(msg.header.stamp), rejections, message
-    )
