@@ -132,7 +132,7 @@ class DemoClient:
 
     def wait_for_node(self) -> None:
         """Wait until the nodes offer their services."""
-        for client in self.sam.asynchronous.services:
+        for client in self.sam.asynchronous.services.values():
             self.until(client.service_is_ready, f'service {client.srv_name}')
 
     def shots(self, count: int) -> list[Shot]:

@@ -135,17 +135,29 @@ def make_prompt(
     Raises
     ------
     OptionError
-        If the box has no area: its message would mean that there is none.
+        If a part cannot be sent, or the box has no area: its message would mean that there is
+        none.
 
     """
     if box_xyxy is not None and not (box_xyxy[2] > box_xyxy[0] and box_xyxy[3] > box_xyxy[1]):
         raise OptionError(f'box_xyxy is {box_xyxy}; give left, top, right, bottom, with an area')
-    msg = Prompt(
-        points=[Point2D(x=float(x), y=float(y)) for x, y in points_xy],
-        labels=[1] * len(points_xy) if labels is None else list(labels),
-        box=box_to_msg(box_xyxy),
-        text=text,
-    )
+    if not isinstance(text, str):
+        raise OptionError(f'text is {text!r:.100}; give a string')
+    try:
+        msg = Prompt(
+            points=[Point2D(x=float(x), y=float(y)) for x, y in points_xy],
+            labels=[1] * len(points_xy) if labels is None else [int(one) for one in labels],
+            box=box_to_msg(box_xyxy),
+            text=text,
+        )
+    except (AssertionError, TypeError, ValueError, OverflowError) as error:
+        # What rclpy's messages raise, with and without assertions.
+        raise OptionError(
+            f'the prompt cannot be sent ({error}); give points_xy as (x, y) pairs [px], labels of '
+            '0 or 1, one per point'
+        ) from error
+    if mask is not None and np.ndim(mask) != 2:
+        raise OptionError(f'the mask has shape {np.shape(mask)}; give (H, W)')
     if mask is not None:
         msg.mask = mask_to_msg(np.asarray(mask, bool), Header())
     return msg

@@ -78,7 +78,12 @@ class AsyncSamClient:
         self._everything = make(SegmentEverything, f'{sam}/segment_everything')
         self._track = make(Track, f'{sam}/track')
         self._plan = make(PlanGrasps, f'{grasping}/plan')
-        self.services = (self._segment, self._everything, self._track, self._plan)
+        self.services = {
+            'segment': self._segment,
+            'segment_everything': self._everything,
+            'track': self._track,
+            'plan': self._plan,
+        }
 
     async def segment(
         self,
@@ -152,7 +157,7 @@ class AsyncSamClient:
 
     def close(self) -> None:
         """Leave the node as it was."""
-        for client in self.services:
+        for client in self.services.values():
             self.node.destroy_client(client)
 
     async def _change(
@@ -233,36 +238,36 @@ class SamClient:
 
     def segment(self, **arguments: Any) -> list[SegmentedObject]:
         """Return the masks of one prompt, best first."""
-        return self._wait(self.asynchronous.segment(**arguments), '/segment')
+        return self._wait(self.asynchronous.segment(**arguments), 'segment')
 
     def segment_everything(self, **arguments: Any) -> list[SegmentedObject]:
         """Return every object, largest first."""
         wanted = self.asynchronous.segment_everything(**arguments)
-        return self._wait(wanted, '/segment_everything')
+        return self._wait(wanted, 'segment_everything')
 
     def add(self, **arguments: Any) -> SegmentedObject:
         """Track one more object; return it with its ID."""
-        return self._wait(self.asynchronous.add(**arguments), '/track')
+        return self._wait(self.asynchronous.add(**arguments), 'track')
 
     def refine(self, object_id: int, **arguments: Any) -> SegmentedObject:
         """Correct a tracked object by one more prompt; return it."""
-        return self._wait(self.asynchronous.refine(object_id, **arguments), '/track')
+        return self._wait(self.asynchronous.refine(object_id, **arguments), 'track')
 
     def remove(self, object_id: int) -> None:
         """Stop tracking one object."""
-        self._wait(self.asynchronous.remove(object_id), '/track')
+        self._wait(self.asynchronous.remove(object_id), 'track')
 
     def reset(self) -> None:
         """Stop tracking every object."""
-        self._wait(self.asynchronous.reset(), '/track')
+        self._wait(self.asynchronous.reset(), 'track')
 
     def tracked(self) -> list[SegmentedObject]:
         """Return every tracked object."""
-        return self._wait(self.asynchronous.tracked(), '/track')
+        return self._wait(self.asynchronous.tracked(), 'track')
 
     def plan(self, **arguments: Any) -> GraspPlan:
         """Return grasps of a tracked object, or of what a prompt means."""
-        return self._wait(self.asynchronous.plan(**arguments), '/plan')
+        return self._wait(self.asynchronous.plan(**arguments), 'plan')
 
     def close(self) -> None:
         """Leave ROS, or the node as it was."""
@@ -283,7 +288,7 @@ class SamClient:
         self.close()
 
     def _wait(self, coroutine: Coroutine[Any, Any, T], service: str) -> T:
-        client = next(c for c in self.asynchronous.services if c.srv_name.endswith(service))
+        client = self.asynchronous.services[service]
         timeout_s = self.asynchronous.timeout_s
         # By polling: nobody needs to spin for it.
         if not client.wait_for_service(timeout_s):

@@ -245,7 +245,9 @@ def test_a_callback_awaits_the_asynchronous_one(module_ros, services):
         timer.cancel()
         found.extend(await client.segment(points_xy=[(1, 1)]))
 
-    module_ros.until(lambda: all(s.service_is_ready() for s in client.services), 'services')
+    module_ros.until(
+        lambda: all(s.service_is_ready() for s in client.services.values()), 'services'
+    )
     timer = module_ros.node.create_timer(0.01, once)
     module_ros.until(lambda: found, 'an answer')
     assert found[0].object_id == 3
@@ -257,8 +259,12 @@ def test_a_callback_awaits_the_asynchronous_one(module_ros, services):
     [
         ({'box_xyxy': (3.0, 3.0, 3.0, 3.0)}, r'box_xyxy is .* with an area'),
         ({'image_rgb': np.zeros((4, 4, 3))}, r'the image is float64'),
+        ({'points_xy': [(1, 2, 3)]}, r'cannot be sent .* pairs'),
+        ({'labels': [300]}, r'cannot be sent .* 0 or 1'),
+        ({'text': 7}, r'text is 7; give a string'),
+        ({'mask': np.zeros((4, 4, 1), bool)}, r'shape \(4, 4, 1\)'),
     ],
 )
 def test_what_would_be_sent_as_something_else_is_refused(client, arguments, words):
     with pytest.raises(SamError, match=words):
-        client.segment(points_xy=[(1, 1)], **arguments)
+        client.segment(**({'points_xy': [(1, 1)]} | arguments))
