@@ -11,6 +11,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
+from sam_common.ros.published_topics import PublishedTopics
 from sam_grasping.core.gripper import Gripper
 from sam_grasping.ros.conversions import (
     grasps_to_msg,
@@ -23,27 +24,15 @@ from sam_grasping.ros.planning import Planned, rejections_of
 from sam_interfaces.msg import GraspArray
 
 
-class Publishing:
-    """The topics that grasps come out on; what nobody listens to is not made."""
+class Publishing(PublishedTopics):
+    """The topics that grasps come out on."""
 
     def __init__(self, node: LifecycleNode) -> None:
-        self._node = node
-        publish = node.create_lifecycle_publisher
-        self._grasps = publish(GraspArray, '~/grasps', 5)
-        self._poses = publish(PoseArray, '~/grasp_poses', 5)
-        self._points = publish(PointCloud2, '~/object_points', 5)
-        self._markers = publish(MarkerArray, '~/markers', 5)
-        self._publishers = (self._grasps, self._poses, self._points, self._markers)
-
-    @property
-    def subscribers(self) -> int:
-        """How many listen to what is published."""
-        return sum(publisher.get_subscription_count() for publisher in self._publishers)
-
-    def close(self) -> None:
-        """End the topics."""
-        for publisher in self._publishers:
-            self._node.destroy_lifecycle_publisher(publisher)
+        super().__init__(node)
+        self._grasps = self.add(GraspArray, '~/grasps')
+        self._poses = self.add(PoseArray, '~/grasp_poses')
+        self._points = self.add(PointCloud2, '~/object_points')
+        self._markers = self.add(MarkerArray, '~/markers')
 
     def publish(self, planned: Sequence[Planned], header: Header, gripper: Gripper) -> GraspArray:
         """Publish the plans for one depth image, and return their grasps.

@@ -12,6 +12,7 @@ from vision_msgs.msg import Detection2DArray
 
 from sam_common.masks import label_image
 from sam_common.ros.conversions import array_to_image, mask_to_msg, stamp_to_ns
+from sam_common.ros.published_topics import PublishedTopics
 from sam_common.stamp_order import NANOSECONDS
 from sam_common.types import UInt8Array
 from sam_interfaces.msg import ObjectMaskArray
@@ -22,27 +23,15 @@ from sam_segmentation.streaming.frame_buffer import Frame
 from sam_segmentation.streaming.session import SessionView
 
 
-class Publishing:
-    """The topics that the tracked objects come out on; what nobody listens to is not made."""
+class Publishing(PublishedTopics):
+    """The topics that the tracked objects come out on."""
 
     def __init__(self, node: LifecycleNode) -> None:
-        self._node = node
-        publish = node.create_lifecycle_publisher
-        self._masks = publish(Image, '~/mask', qos_profile_sensor_data)
-        self._overlays = publish(Image, '~/mask_overlay', qos_profile_sensor_data)
-        self._objects = publish(ObjectMaskArray, '~/objects', 5)
-        self._detections = publish(Detection2DArray, '~/detections', 5)
-        self._publishers = (self._masks, self._overlays, self._objects, self._detections)
-
-    @property
-    def subscribers(self) -> int:
-        """How many listen to what is published."""
-        return sum(publisher.get_subscription_count() for publisher in self._publishers)
-
-    def close(self) -> None:
-        """End the topics."""
-        for publisher in self._publishers:
-            self._node.destroy_lifecycle_publisher(publisher)
+        super().__init__(node)
+        self._masks = self.add(Image, '~/mask', qos_profile_sensor_data)
+        self._overlays = self.add(Image, '~/mask_overlay', qos_profile_sensor_data)
+        self._objects = self.add(ObjectMaskArray, '~/objects')
+        self._detections = self.add(Detection2DArray, '~/detections')
 
     def publish(self, view: SessionView, *, model: str, threshold: float) -> float:
         """Publish every object, and the masks of those that are seen well enough.

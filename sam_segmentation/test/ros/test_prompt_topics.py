@@ -97,7 +97,13 @@ def optical(tracking):
     info = CameraInfo(k=k, width=width, height=height)
     info.header.frame_id = 'optical'
     publisher = tracking.ros.node.create_publisher(CameraInfo, '/sam/camera_info', 5)
-    return lambda: publisher.publish(info)
+
+    def publish(**changed):
+        for name, value in changed.items():
+            setattr(info, name, value)
+        publisher.publish(info)
+
+    return publish
 
 
 def clicked(frame_id, x=0.0, y=0.0, z=0.0):
@@ -115,6 +121,22 @@ def test_a_point_clicked_in_metres_is_projected(tracking, optical):
 
     diagnosis(tracking.ros, 'not in front of the camera', meanwhile=clicked_in_front)
     tracking.points.publish(clicked('optical', z=2.0))
+    [obj] = published(tracking, [''])
+    assert obj.box == box_to_msg((29.5, 19.5, 37.5, 27.5))
+
+
+def test_a_point_clicked_in_metres_is_projected_by_a_fisheye(tracking, optical):
+    # 45 degrees off the axis: a pinhole with this K would see it 50 px to the right, at x = 50.
+    k = [100.0, 0.0, -50.0, 0.0, 100.0, 22.0, 0.0, 0.0, 1.0]
+    fisheye = {'k': k, 'distortion_model': 'equidistant', 'd': [0.1, 0.0, 0.0, 0.0]}
+
+    def clicked_behind():
+        optical(**fisheye)
+        tracking.points.publish(clicked('optical', z=-1.0))
+        tracking.camera.send()
+
+    diagnosis(tracking.ros, 'not in front of the camera', meanwhile=clicked_behind)
+    tracking.points.publish(clicked('optical', x=1.0, z=1.0))
     [obj] = published(tracking, [''])
     assert obj.box == box_to_msg((29.5, 19.5, 37.5, 27.5))
 

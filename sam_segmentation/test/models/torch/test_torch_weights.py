@@ -170,7 +170,8 @@ def test_each_sam2_is_recognized_by_its_weights(family, size):
 
 
 def test_safetensors_are_read_as_their_package_writes_them(small, tmp_path):
-    save_file = pytest.importorskip('safetensors.torch').save_file
+    from safetensors.torch import save_file
+
     path = tmp_path / 'small.safetensors'
     weights = torch.load(small[1], weights_only=True)
     save_file(weights, path)
