@@ -16,9 +16,9 @@ ENCODINGS = {
 }
 # No scene that a gripper works in is all beyond the one, or all within the other [m].
 FARTHEST_M, NEAREST_M = 20.0, 0.02
-# An object is seldom as far, or as near; then it is told, where something else failed [m].
+# Objects are seldom farther or nearer: named as a likely cause when something else fails [m].
 FAR_M, NEAR_M = 3.0, 0.1
-# So few readings are told of, too.
+# Below this share of readings, that is named, too.
 FEW = 0.2
 UNITS = '16UC1 and mono16 are millimetres, 32FC1 metres (REP 118)'
 

@@ -40,7 +40,7 @@ class StampBuffer(Generic[T]):
         self._items: deque[T] = deque(maxlen=capacity)
 
     def add(self, item: T) -> None:
-        """Keep an item as the newest; the oldest goes when the ring is full."""
+        """Keep an item as the newest; the oldest goes when the buffer is full."""
         era = self.order.era
         self.order.judge(item)
         if self.order.era != era:

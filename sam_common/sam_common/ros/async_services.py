@@ -97,7 +97,7 @@ class AsyncServices:
             response.success = True
         except SamError as error:
             response.message = explain(error)
-        except Exception as error:  # the caller is told, and the log says where
+        except Exception as error:  # goes into the answer, and with its place into the log
             self._node.get_logger().error(f'internal error:\n{format_exc()}')
             response.message = f'internal error, please report it: {error!r}'
         return response

@@ -21,7 +21,7 @@ MAX_KINDS = 64
 RECENT_S = 30.0
 # No reason is longer [characters]: what arrived may be quoted in it.
 MAX_REASON = 1000
-# The core states the fact and what Python code does about it; whoever uses ROS also needs this.
+# The core states the fact and the Python remedy; over ROS this is the remedy.
 _ROS_REMEDIES: dict[type[SamError], str] = {
     StoppedError: 'the node was deactivated: activate it and ask again',
     NoFrameYetError: 'check the camera and the image topic; /diagnostics says what is missing',

@@ -41,7 +41,7 @@ class TfBuffer(tf2_ros.Buffer):  # type: ignore[misc]  # without types where ROS
     Attributes
     ----------
     overflow : str
-        For an error's message: that frames were left out; empty: none was.
+        For an error's message: that frames were left out; '' if none was.
 
     """
 
@@ -56,7 +56,7 @@ class TfBuffer(tf2_ros.Buffer):  # type: ignore[misc]  # without types where ROS
         # Of each frame, those in a row that are far before its newest one; and one far ahead.
         self._back: dict[str, list[TransformStamped]] = {}
         self._ahead: dict[str, TransformStamped] = {}
-        # What is told of and who forgets it may be in different threads.
+        # Transforms arrive and are forgotten in different threads.
         self._lock = RLock()
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:

@@ -61,13 +61,13 @@ class TopicInput:
     received : int
         Messages that arrived, usable or not.
     error : str
-        Why the last message was unusable; empty: it was not.
+        Why the last message was unusable; '' if it was usable.
     is_closed : bool
         Whether the subscription has ended.
     was_latched : bool
         Whether the publisher keeps messages for those who come late: it may publish but once.
     incompatible : str
-        What keeps publishers away, and what to do; empty: nothing does.
+        What keeps publishers away, and the remedy; '' if nothing does.
 
     """
 

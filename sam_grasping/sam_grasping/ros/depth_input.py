@@ -70,7 +70,7 @@ class DepthInput(TopicInput):
 
     Attributes
     ----------
-    ring : StampBuffer of DepthFrame
+    buffer : StampBuffer of DepthFrame
     encoding : str
         Of the last image.
     size_wh : (int, int)
@@ -88,7 +88,7 @@ class DepthInput(TopicInput):
     ) -> None:
         if transport not in TRANSPORTS:
             raise DepthError(f'depth_transport is {transport!r}; use {", ".join(TRANSPORTS)}')
-        self.ring = StampBuffer[DepthFrame](capacity)
+        self.buffer = StampBuffer[DepthFrame](capacity)
         self.encoding = ''
         self.size_wh = (0, 0)
         self._on_frame = on_frame
@@ -101,7 +101,7 @@ class DepthInput(TopicInput):
     def close(self) -> None:
         """End the subscription and forget the images; nobody waits for one any longer."""
         super().close()
-        self.ring.clear()
+        self.buffer.clear()
         self._wake()
 
     def arrival(self) -> Future:
@@ -125,7 +125,9 @@ class DepthInput(TopicInput):
             self.refuse(error)
             return
         self.error = ''
-        self.ring.add(DepthFrame(stamp_to_ns(msg.header.stamp), msg.header, partial(decode, msg)))
+        self.buffer.add(
+            DepthFrame(stamp_to_ns(msg.header.stamp), msg.header, partial(decode, msg))
+        )
         self._wake()
         self._on_frame()
 

@@ -35,7 +35,7 @@ class Health:
 
 
 def report(health: Health) -> Report:
-    """Return what is told about the node."""
+    """Return the node's report."""
     level, message = judge(health)
     return Report(level, message, facts(health))
 
@@ -70,7 +70,7 @@ def _silent(source: TopicInput, what: str, remedy: str) -> Status | None:
 
 
 def _uncalibrated(info: CameraInfoInput, depth: DepthInput) -> Status | None:
-    if not len(depth.ring):
+    if not len(depth.buffer):
         return None
     try:
         info.camera(depth.size_wh, depth.topic)
@@ -81,7 +81,7 @@ def _uncalibrated(info: CameraInfoInput, depth: DepthInput) -> Status | None:
 
 def _apart(depth: DepthInput, objects: ObjectsInput, tolerance_ns: int) -> Status | None:
     """Return how masks and depth don't belong together, if they don't."""
-    seen, frames = objects.ring.newest(), depth.ring.newest_first()
+    seen, frames = objects.buffer.newest(), depth.buffer.newest_first()
     if seen is None or not frames or not objects.rate_hz:
         return None
     label = seen.msg.label_image
@@ -102,7 +102,7 @@ def _apart(depth: DepthInput, objects: ObjectsInput, tolerance_ns: int) -> Statu
 
 
 def _planning(health: Health, active: Active) -> Status:
-    seen = active.objects.ring.newest()
+    seen = active.objects.buffer.newest()
     if active.objects.incompatible and not active.objects.received:
         return WARN, active.objects.incompatible
     if not health.is_continuous:
@@ -129,7 +129,7 @@ def facts(health: Health) -> dict[str, object]:
     if health.active is None or health.camera_info is None:
         return values
     active, info = health.active, health.camera_info
-    seen, last = active.objects.ring.newest(), active.planning.last
+    seen, last = active.objects.buffer.newest(), active.planning.last
     values |= {
         'planning time [ms]': mean_ms(active.planning.times_s),
         'last plan': last.explain() if last else 'none yet',
@@ -142,8 +142,8 @@ def facts(health: Health) -> dict[str, object]:
         'depth rate [Hz]': f'{active.depth.rate_hz:.1f}',
         'depth encoding': active.depth.encoding,
         'depth size [px]': _size(active.depth.size_wh),
-        'depth images buffered': len(active.depth.ring),
-        'depth images with an odd stamp': active.depth.ring.order.skipped,
+        'depth images buffered': len(active.depth.buffer),
+        'depth images with an odd stamp': active.depth.buffer.order.skipped,
         'camera_info topic': info.topic,
         'camera_info publishers': info.publishers,
         'calibration in use': _in_use(info, active.depth),

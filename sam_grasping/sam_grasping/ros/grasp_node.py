@@ -87,8 +87,8 @@ class GraspNode(ManagedNode):
 
     def _on_depth(self, offer: Callable[[], None]) -> None:
         depth, frames = self._depth, self._frames
-        if depth is not None and frames is not None and depth.ring.order.era != self._era:
-            self._era = depth.ring.order.era
+        if depth is not None and frames is not None and depth.buffer.order.era != self._era:
+            self._era = depth.buffer.order.era
             if self._era:
                 frames.forget('the stamps of the depth images went back')
         offer()

@@ -82,20 +82,20 @@ class ObjectsInput(TopicInput):
 
     Attributes
     ----------
-    ring : StampBuffer of Objects
+    buffer : StampBuffer of Objects
 
     """
 
     def __init__(self, node: Node, *, capacity: int, on_objects: Callable[[], None]) -> None:
-        self.ring = StampBuffer[Objects](capacity)
+        self.buffer = StampBuffer[Objects](capacity)
         self._on_objects = on_objects
         super().__init__(node, ObjectMaskArray, '~/objects', self._keep)
 
     def close(self) -> None:
         """End the subscription and forget the messages."""
         super().close()
-        self.ring.clear()
+        self.buffer.clear()
 
     def _keep(self, msg: ObjectMaskArray) -> None:
-        self.ring.add(Objects(stamp_to_ns(msg.header.stamp), msg))
+        self.buffer.add(Objects(stamp_to_ns(msg.header.stamp), msg))
         self._on_objects()

@@ -46,7 +46,7 @@ class Planned:
     plan : Plan
         As the planner made it, in the camera's frame.
     odd : str
-        What is odd about the depth, if there is no grasp; empty: nothing.
+        What is odd about the depth, if there is no grasp; '' if nothing is.
 
     """
 

@@ -122,12 +122,12 @@ class Targets:
                     'the node was deactivated while the request waited; activate it and ask again'
                 )
             arrival = depth.arrival()
-            ring = depth.ring
-            found = ring.near(stamp_ns, self.tolerance_ns) if stamp_ns else ring.newest()
+            buffer = depth.buffer
+            found = buffer.near(stamp_ns, self.tolerance_ns) if stamp_ns else buffer.newest()
             if found is not None:
                 return found
             # What comes now is newer still.
-            if ring.is_past(stamp_ns) or not await self._within(arrival, deadline - monotonic()):
+            if buffer.is_past(stamp_ns) or not await self._within(arrival, deadline - monotonic()):
                 raise MissingFrameError(self._no_depth(depth, stamp_ns))
 
     @property
@@ -140,10 +140,10 @@ class Targets:
     ) -> tuple[DepthFrame, Objects] | None:
         """Return the newest objects that have a depth image, and came after others; else None."""
         tolerance_ns = self.tolerance_ns
-        for seen in objects.ring.newest_first():
+        for seen in objects.buffer.newest_first():
             if seen is after:
                 return None
-            frame = depth.ring.near(seen.stamp_ns, tolerance_ns)
+            frame = depth.buffer.near(seen.stamp_ns, tolerance_ns)
             if frame is not None:
                 return frame, seen
         return None
@@ -160,17 +160,17 @@ class Targets:
         return Target(frame, partial(seen.masks, object_id), object_id)
 
     def _objects_at(self, objects: ObjectsInput, stamp_ns: int) -> Objects:
-        ring = objects.ring
-        seen = ring.near(stamp_ns, self.tolerance_ns) if stamp_ns else ring.newest()
+        buffer = objects.buffer
+        seen = buffer.near(stamp_ns, self.tolerance_ns) if stamp_ns else buffer.newest()
         if seen is not None:
             return seen
-        if not len(ring):
+        if not len(buffer):
             raise TargetError(
                 f'nothing is tracked: no message has arrived on {objects.topic}; track an object '
                 '(~/track of sam_node), or remap ~/objects'
             )
         raise MissingFrameError(
-            f'no objects of stamp {format_stamp(stamp_ns)} are buffered; {_span(ring)}'
+            f'no objects of stamp {format_stamp(stamp_ns)} are buffered; {_span(buffer)}'
         )
 
     async def _masks_of(
@@ -225,15 +225,15 @@ class Targets:
         waited_s = options(self._node).depth_timeout_s
         if depth.error:
             return f'the depth images on {depth.topic} cannot be used: {depth.error}'
-        if not len(depth.ring):
+        if not len(depth.buffer):
             return (
                 f'no depth image has arrived on {depth.topic} ({waited_s:g} s waited); check the '
                 'camera and the topic (/diagnostics says what is missing)'
             )
         return (
-            f'no depth image of stamp {format_stamp(stamp_ns)} is buffered; {_span(depth.ring)}: '
-            'ask sooner, raise depth_buffer_size, or stamp_tolerance_s if depth and colour are '
-            'not taken together'
+            f'no depth image of stamp {format_stamp(stamp_ns)} is buffered; '
+            f'{_span(depth.buffer)}: ask sooner, raise depth_buffer_size, or stamp_tolerance_s if '
+            'depth and colour are not taken together'
         )
 
 
@@ -241,8 +241,8 @@ def _decoded(masks: list[tuple[Image, float]]) -> list[ScoredMask]:
     return [ScoredMask(mask_from_msg(image), score) for image, score in masks]
 
 
-def _span(ring: StampBuffer[T]) -> str:
-    stamps = [item.stamp_ns for item in ring.newest_first()]
+def _span(buffer: StampBuffer[T]) -> str:
+    stamps = [item.stamp_ns for item in buffer.newest_first()]
     return (
         f'the {len(stamps)} that are go from {format_stamp(min(stamps))} to '
         f'{format_stamp(max(stamps))}'

@@ -210,33 +210,33 @@ def test_a_label_image_of_another_encoding_is_an_error():
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=20), st.integers(0, 50))
 def test_the_nearest_stamp_is_found_if_it_is_near_enough(stamps, wanted):
-    ring = StampBuffer(10)
+    buffer = StampBuffer(10)
     for number, stamp in enumerate(stamps):
-        ring.add(SimpleNamespace(stamp_ns=stamp, number=number))
+        buffer.add(SimpleNamespace(stamp_ns=stamp, number=number))
     # Not always ten: what was before the stamps went back and stayed back is forgotten.
-    kept = [item.stamp_ns for item in ring.newest_first()]
+    kept = [item.stamp_ns for item in buffer.newest_first()]
     assert kept[::-1] == stamps[-len(kept) :]
     nearest = min(abs(stamp - wanted) for stamp in kept)
-    assert abs(ring.near(wanted, nearest).stamp_ns - wanted) == nearest
-    assert nearest == 0 or ring.near(wanted, nearest - 1) is None
+    assert abs(buffer.near(wanted, nearest).stamp_ns - wanted) == nearest
+    assert nearest == 0 or buffer.near(wanted, nearest - 1) is None
     # Of several with one stamp the newest: a stream that is played again has sent both.
-    last = max(i for i, stamp in enumerate(stamps) if stamp == ring.newest().stamp_ns)
-    assert ring.near(ring.newest().stamp_ns).number == last
+    last = max(i for i, stamp in enumerate(stamps) if stamp == buffer.newest().stamp_ns)
+    assert buffer.near(buffer.newest().stamp_ns).number == last
 
 
 def test_when_the_stamps_stay_back_what_came_before_is_forgotten():
-    ring = StampBuffer(20)
+    buffer = StampBuffer(20)
     for stamp in (90, 91, 92, 5, 93, 94, 10**18, 95, 96):
-        ring.add(SimpleNamespace(stamp_ns=stamp * 33_000_000))
+        buffer.add(SimpleNamespace(stamp_ns=stamp * 33_000_000))
     # One odd stamp proves nothing: the depth of 97 is still to come, that of 94.5 is not.
-    assert len(ring) == 9
-    assert not ring.is_past(97 * 33_000_000)
-    assert ring.is_past(94 * 33_000_000 + 1)
+    assert len(buffer) == 9
+    assert not buffer.is_past(97 * 33_000_000)
+    assert buffer.is_past(94 * 33_000_000 + 1)
     for stamp in (1, 2, 3, 4):
-        ring.add(SimpleNamespace(stamp_ns=stamp * 33_000_000))
-        assert not ring.is_past(5 * 33_000_000)
-    ring.add(SimpleNamespace(stamp_ns=5 * 33_000_000))
-    assert [item.stamp_ns // 33_000_000 for item in ring.newest_first()] == [5, 4, 3, 2, 1]
+        buffer.add(SimpleNamespace(stamp_ns=stamp * 33_000_000))
+        assert not buffer.is_past(5 * 33_000_000)
+    buffer.add(SimpleNamespace(stamp_ns=5 * 33_000_000))
+    assert [item.stamp_ns // 33_000_000 for item in buffer.newest_first()] == [5, 4, 3, 2, 1]
 
 
 # Grasps, points, markers

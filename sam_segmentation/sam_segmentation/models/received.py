@@ -90,7 +90,7 @@ class Received:
             self._put(b'')
         except (urllib.error.URLError, http.client.HTTPException, SamError) as error:
             self._put(error)
-        except Exception as error:  # whoever waits is told, whatever an answer makes go wrong
+        except Exception as error:  # goes to the thread that waits
             reason = error if isinstance(error, OSError) else f'{type(error).__name__}: {error}'
             self._put(urllib.error.URLError(reason))
 

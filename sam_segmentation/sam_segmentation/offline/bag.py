@@ -125,7 +125,7 @@ class Bag(FrameSource):
         return images if times_ns == expected else None
 
     def _frame(self, index: int, connection: Any, data: bytes) -> VideoFrame:
-        """Return a frame, named by its stamp; what is damaged is told when it is read."""
+        """Return a frame, named by its stamp; reading a damaged one raises its error."""
         try:
             msg = self._message(connection, data)
         except ImageError as error:

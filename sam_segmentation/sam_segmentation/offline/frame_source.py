@@ -63,7 +63,7 @@ class FrameSource(ABC):
     fps : float
         Frames per second.
     note : str
-        What the user should know of the input; empty: nothing.
+        What the user should know of the input; '' if nothing.
 
     """
 

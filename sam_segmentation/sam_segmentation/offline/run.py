@@ -32,7 +32,7 @@ _MAX_SHOWN = 10
 
 SKIP, STOP = 'skip', 'stop'
 
-# `bar(what, total)` gives something that is told how many frames more are done.
+# `bar(what, total)` gives a function that takes how many more frames are done.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
 
@@ -100,7 +100,7 @@ class Summary:
     labels : dict of int to str
         What the objects are called.
     note : str
-        What the user should know of the input; empty: nothing.
+        What the user should know of the input; '' if nothing.
 
     """
 

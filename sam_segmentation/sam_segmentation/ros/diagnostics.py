@@ -29,7 +29,7 @@ class Health:
 
 
 def report(health: Health) -> Report:
-    """Return what is told about the node."""
+    """Return the node's report."""
     level, message = judge(health)
     device = health.engine.segmenter.device if health.engine else ''
     return Report(level, message, facts(health), device)
@@ -96,7 +96,7 @@ def facts(health: Health) -> dict[str, object]:
             'images received': source.received,
             'image rate [Hz]': f'{source.rate_hz:.1f}',
             'encoding': source.encoding,
-            'frames buffered': len(source.ring),
+            'frames buffered': len(source.buffer),
         }
     if prompts := health.prompts:
         values['detections left out'] = prompts.left_out

@@ -37,7 +37,7 @@ class ImageInput(TopicInput):
 
     Attributes
     ----------
-    ring : FrameBuffer
+    buffer : FrameBuffer
     encoding : str
         Of the last image.
 
@@ -54,7 +54,7 @@ class ImageInput(TopicInput):
     ) -> None:
         if transport not in TRANSPORTS:
             raise ImageError(f'image_transport is {transport!r}; use {" or ".join(TRANSPORTS)}')
-        self.ring = FrameBuffer(capacity, order)
+        self.buffer = FrameBuffer(capacity, order)
         self.encoding = ''
         self._on_frame = on_frame
         if transport == 'raw':
@@ -65,7 +65,7 @@ class ImageInput(TopicInput):
     def close(self) -> None:
         """End the subscription and forget the frames."""
         super().close()
-        self.ring.clear()
+        self.buffer.clear()
 
     def _keep_raw(self, msg: Image) -> None:
         self.encoding = msg.encoding
@@ -82,5 +82,5 @@ class ImageInput(TopicInput):
 
     def _keep(self, msg: Any, decode: Callable[[], Any]) -> None:
         self.error = ''
-        self.ring.add(Frame(stamp_to_ns(msg.header.stamp), msg.header, decode))
+        self.buffer.add(Frame(stamp_to_ns(msg.header.stamp), msg.header, decode))
         self._on_frame()

@@ -20,12 +20,17 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, ObjectHypothesisWithPose
 
 from sam_common.errors import CameraModelError, SamError
-from sam_common.ros.conversions import calibration_from_msg, camera_from_msg, stamp_to_ns
+from sam_common.ros.conversions import (
+    calibration_from_msg,
+    camera_from_msg,
+    matrix_from_msg,
+    stamp_to_ns,
+)
 from sam_common.ros.faults import explain
 from sam_common.ros.tf_lookup import FrameError, TfLookup
 from sam_common.ros.topic_input import TopicInput
 from sam_common.steps import Steps
-from sam_common.transforms import moved
+from sam_common.transforms import apply
 from sam_segmentation.core.errors import PromptError
 from sam_segmentation.core.prompt import FOREGROUND, Prompt
 from sam_segmentation.ros.conversions import box_from_msg
@@ -96,7 +101,7 @@ class PromptTopics:
 
     @property
     def incompatible(self) -> str:
-        """What keeps prompts away, and what to do; empty: nothing does."""
+        """What keeps prompts away, and the remedy; '' if nothing does."""
         reasons = (source.incompatible for source in self._inputs if not source.received)
         return next(filter(None, reasons), '')
 
@@ -143,29 +148,28 @@ class PromptTopics:
                 'a point in metres was clicked, but no camera_info has arrived; remap '
                 "~/camera_info to the camera's"
             )
-        _, ring = self._active()
-        image = ring.current or ring.newest()
-        point = (msg.point.x, msg.point.y, msg.point.z)
+        _, buffer = self._active()
+        image = buffer.current or buffer.newest()
+        point = np.array([msg.point.x, msg.point.y, msg.point.z])
         frame_id = info.header.frame_id
         if msg.header.frame_id != frame_id:
             # The point stands still in its own frame, whenever it was clicked.
             source = Header(frame_id=msg.header.frame_id, stamp=image.header.stamp)
-            tf = self._frames.lookup(frame_id, source)
-            t, q = tf.translation, tf.rotation
-            point = moved(point, (t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+            tf_camera_source = matrix_from_msg(self._frames.lookup(frame_id, source))
+            point = apply(tf_camera_source, point)
         height, width = image.image_rgb.shape[:2]
         camera = camera_from_msg(info, (width, height), **self._how_rectified())
-        x, y = map(float, camera.project(np.array(point)))
+        x, y = map(float, camera.project(point))
         if not (isfinite(x) and isfinite(y)):
             raise PromptError(
-                f'point {point} is not in front of the camera, within what its lens shows; its z '
-                f'in {frame_id!r} must be above 0'
+                f'point {tuple(point.tolist())} is not in front of the camera, within what its '
+                f'lens shows; its z in {frame_id!r} must be above 0'
             )
         return x, y
 
     @property
     def calibration(self) -> str:
-        """Which part of camera_info is made use of; empty: none has arrived."""
+        """Which part of camera_info is used; '' before the first one."""
         if self._camera_info is None:
             return ''
         try:
@@ -182,9 +186,9 @@ class PromptTopics:
     def _add_at(self, pixel: Callable[[], tuple[float, float]]) -> None:
         """Track what is at a pixel of the newest frame."""
         try:
-            engine, ring = self._active()
+            engine, buffer = self._active()
             new = NewObject(Prompt(points_xy=[pixel()], labels=[FOREGROUND]))
-            self._run(engine, add(engine.session, ring, [new]), lambda: None)
+            self._run(engine, add(engine.session, buffer, [new]), lambda: None)
         except SamError as error:
             self._refuse(error)
 
@@ -200,12 +204,12 @@ class PromptTopics:
 
     def _detect(self, msg: Detection2DArray) -> None:
         try:
-            engine, ring = self._active()
+            engine, buffer = self._active()
             left_out: dict[int, SamError] = {}
             numbers = _objects(msg, options(self._node).max_prompts, left_out)
             steps = detect(
                 engine.session,
-                ring,
+                buffer,
                 list(numbers),
                 stamp_ns=stamp_to_ns(msg.header.stamp),
                 refuse=lambda new, error: left_out.update({numbers[new]: error}),

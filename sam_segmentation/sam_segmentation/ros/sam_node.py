@@ -121,7 +121,7 @@ class SamNode(ManagedNode):
     def _active(self) -> tuple[Engine, FrameBuffer]:
         if self._engine is None or self._image_input is None:
             raise self.not_active()
-        return self._engine, self._image_input.ring
+        return self._engine, self._image_input.buffer
 
     def _health(self) -> Health:
         return Health(
@@ -144,7 +144,7 @@ class SamNode(ManagedNode):
         if stream is None or source is None:
             return
         # Taken now and not when the job was offered: the newest frame first.
-        if frame := source.ring.current:
+        if frame := source.buffer.current:
             stream.process(frame)
 
     def _on_stream_error(self, error: Exception) -> None:

@@ -56,7 +56,7 @@ class Services:
     async def _segment(
         self, request: SegmentRequest.Request, response: SegmentRequest.Response
     ) -> None:
-        engine, ring = self._active()
+        engine, buffer = self._active()
         limit = options(self._node).max_prompts
         if not 1 <= len(request.prompts) <= limit:
             raise PromptError(
@@ -69,7 +69,7 @@ class Services:
         for number, prompt in enumerate(request.prompts, start=1):
             with naming_prompt(number, len(request.prompts)):
                 prompts.append(prompt_from_msg(prompt))
-        header, key, image_rgb = _source(request, ring)
+        header, key, image_rgb = _source(request, buffer)
         results = await self._answering.result(
             engine.segment(
                 key,
@@ -91,9 +91,9 @@ class Services:
     async def _segment_everything(
         self, request: SegmentEverything.Request, response: SegmentEverything.Response
     ) -> None:
-        engine, ring = self._active()
+        engine, buffer = self._active()
         everything = _options(request, options(self._node).everything)
-        header, key, image_rgb = _source(request, ring)
+        header, key, image_rgb = _source(request, buffer)
         masks, size_wh = await self._answering.result(
             engine.segment_everything(
                 key, image_rgb, everything, payload=payload_of(request.image.data)
@@ -121,14 +121,16 @@ class Services:
         )
 
 
-def _source(request: Any, ring: FrameBuffer) -> tuple[Header, Callable[[], Hashable], ImageSource]:
+def _source(
+    request: Any, buffer: FrameBuffer
+) -> tuple[Header, Callable[[], Hashable], ImageSource]:
     """Return the header, the cache key and the pixels of the image that a request speaks of."""
     image: Image = request.image
     if not image_is_empty(image):
         check_raw(image)
         return image.header, partial(_digest, image), partial(image_to_rgb, image)
     stamp_ns = stamp_to_ns(request.stamp)
-    frame = ring.at(stamp_ns) if stamp_ns else ring.newest()
+    frame = buffer.at(stamp_ns) if stamp_ns else buffer.newest()
     return frame.header, lambda: frame, lambda: frame.image_rgb
 
 

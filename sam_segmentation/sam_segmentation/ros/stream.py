@@ -25,7 +25,7 @@ class Stream:
     error : str
         Why the last frame failed; '' on success.
     lost : str
-        Why the objects are gone, when the stream was the reason; empty: it was not.
+        Why the stream made the objects go; '' if it did not.
     latency_s : float
         From the last processed image's stamp to its publishing [s].
     publish_times_s : deque of float

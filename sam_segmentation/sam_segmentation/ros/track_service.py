@@ -53,13 +53,13 @@ class TrackService:
         async_services.serve(Track, '~/track', self._track)
 
     async def _track(self, request: Track.Request, response: Track.Response) -> None:
-        engine, ring = self._active()
+        engine, buffer = self._active()
         if request.command == Track.Request.LIST:
             # At once, whatever the worker does.
             view = engine.session.view()
         else:
             try:
-                view = await self._answering.result(_job(request, engine, ring))
+                view = await self._answering.result(_job(request, engine, buffer))
             except LateError as error:
                 # The part that was at work then may have been the last one.
                 raise LateError(f'{error}; LIST says what is tracked') from error
@@ -90,18 +90,18 @@ def _masks_left_out(view: SessionView) -> str:
     )
 
 
-def _job(request: Track.Request, engine: Engine, ring: FrameBuffer) -> Future[SessionView]:
+def _job(request: Track.Request, engine: Engine, buffer: FrameBuffer) -> Future[SessionView]:
     """Submit what a request asks for; raises PromptError if it asks for nothing known."""
     session, object_id, stamp_ns = engine.session, request.object_id, stamp_to_ns(request.stamp)
     what = f'track {COMMANDS.get(request.command, "")}'
     payload = payload_of(request.prompt.mask.data)
     if request.command == Track.Request.ADD:
         new = NewObject(prompt_from_msg(request.prompt), object_id=object_id)
-        steps = add(session, ring, [new], stamp_ns=stamp_ns)
+        steps = add(session, buffer, [new], stamp_ns=stamp_ns)
         return engine.track(steps, what=what, payload=payload)
     if request.command == Track.Request.REFINE:
         prompt = prompt_from_msg(request.prompt)
-        steps = refine(session, ring, object_id, prompt, stamp_ns=stamp_ns)
+        steps = refine(session, buffer, object_id, prompt, stamp_ns=stamp_ns)
         return engine.track(steps, what=what, payload=payload)
     if request.command == Track.Request.REMOVE:
         return engine.worker.submit(lambda: session.remove(object_id), what=what)

@@ -25,7 +25,7 @@ class CatchUp:
     branch : Tracker
     frame : Frame
         The past frame; it is stepped here and now.
-    ring : FrameBuffer
+    buffer : FrameBuffer
 
     Attributes
     ----------
@@ -37,11 +37,11 @@ class CatchUp:
 
     """
 
-    def __init__(self, branch: Tracker, frame: Frame, ring: FrameBuffer) -> None:
+    def __init__(self, branch: Tracker, frame: Frame, buffer: FrameBuffer) -> None:
         self.branch = branch
         self.path: dict[int, dict[int, BoxXyxy | None]] = {}
         self.frame = frame
-        self._ring = ring
+        self._buffer = buffer
         self._left = 0
         self._step(frame)
 
@@ -87,5 +87,5 @@ class CatchUp:
         """Return the frames from behind the last step up to the present."""
         if self.frame is last:
             return []
-        frames = self._ring.after(self.frame)
+        frames = self._buffer.after(self.frame)
         return frames[: frames.index(last) + 1] if last in frames else [last]

@@ -24,7 +24,7 @@ SAME_OBJECT_IOU = 0.5
 
 def detect(
     session: TrackingSession,
-    ring: FrameBuffer,
+    buffer: FrameBuffer,
     found: Sequence[NewObject],
     *,
     stamp_ns: int = 0,
@@ -38,11 +38,11 @@ def detect(
     tracked. Other parameters and errors are those of `add`; the result is every tracked object.
     """
     try:
-        frame = yield from bring_up(session, ring, stamp_ns)
+        frame = yield from bring_up(session, buffer, stamp_ns)
     except MissingFrameError:
         if not stamp_ns:
             raise
-        frame = yield from bring_up(session, ring, 0)
+        frame = yield from bring_up(session, buffer, 0)
     then = session.timeline.boxes_at(frame.stamp_ns)
     boxes = {obj.object_id: then.get(obj.object_id, obj.box_xyxy) for obj in session.objects}
     labels = {obj.object_id: obj.label for obj in session.objects}
@@ -61,7 +61,7 @@ def detect(
             session.tracker.rename(object_id, detection.label)
             session.refresh()
     if new:
-        yield from add_on(session, ring, frame, new, refuse=refuse)
+        yield from add_on(session, buffer, frame, new, refuse=refuse)
     return session.view()
 
 

@@ -31,7 +31,7 @@ class Frame:
     era : int
         Frames of one era are in order of time; a new one begins when the stamps went back.
     skipped : str
-        Why it is not tracked in; empty: it is.
+        Why it is not tracked in; '' if it is.
 
     """
 
@@ -66,7 +66,7 @@ class FrameBuffer:
         self._lock = Lock()
 
     def add(self, frame: Frame) -> None:
-        """Keep a frame as the newest; the oldest goes when the ring is full."""
+        """Keep a frame as the newest; the oldest goes when the buffer is full."""
         with self._lock:
             self._mark(frame)
             self._frames.append(frame)

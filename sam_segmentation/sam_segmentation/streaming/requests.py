@@ -61,14 +61,14 @@ Refuse = Callable[[NewObject, SamError], None]
 
 
 def add(
-    session: TrackingSession, ring: FrameBuffer, new: Sequence[NewObject], *, stamp_ns: int = 0
+    session: TrackingSession, buffer: FrameBuffer, new: Sequence[NewObject], *, stamp_ns: int = 0
 ) -> Steps[SessionView]:
     """Begin to track objects that were prompted on one frame.
 
     Parameters
     ----------
     session : TrackingSession
-    ring : FrameBuffer
+    buffer : FrameBuffer
         The stream's last frames.
     new : sequence of NewObject
         With prompts in pixels of that frame.
@@ -96,14 +96,14 @@ def add(
         If the device runs out of memory.
 
     """
-    frame = yield from bring_up(session, ring, stamp_ns)
-    ids = yield from add_on(session, ring, frame, new)
+    frame = yield from bring_up(session, buffer, stamp_ns)
+    ids = yield from add_on(session, buffer, frame, new)
     return session.view(ids)
 
 
 def refine(
     session: TrackingSession,
-    ring: FrameBuffer,
+    buffer: FrameBuffer,
     object_id: int,
     prompt: Prompt,
     *,
@@ -122,7 +122,7 @@ def refine(
         session.check_tracked(object_id)
     session.catching_up.add(object_id)
     try:
-        frame = yield from bring_up(session, ring, stamp_ns)
+        frame = yield from bring_up(session, buffer, stamp_ns)
         session.check_tracked(object_id)
         edit = partial(Tracker.add, prompt=prompt, object_id=object_id)
         if frame is session.last:
@@ -131,24 +131,24 @@ def refine(
         else:
             branch = _branch(session, object_id, frame)
             still_there = partial(session.check_tracked, object_id)
-            yield from _catch_up(session, ring, frame, branch, [edit], still_there)
+            yield from _catch_up(session, buffer, frame, branch, [edit], still_there)
     finally:
         session.catching_up.discard(object_id)
     return session.view([object_id])
 
 
-def bring_up(session: TrackingSession, ring: FrameBuffer, stamp_ns: int) -> Steps[Frame]:
+def bring_up(session: TrackingSession, buffer: FrameBuffer, stamp_ns: int) -> Steps[Frame]:
     """Step the newest frame unless the one that a prompt is for was stepped; return that one.
 
     A frame that is out of order is none that can be prompted on.
     """
-    newest = ring.newest()
-    frame = ring.at(stamp_ns) if stamp_ns else ring.current or newest
+    newest = buffer.newest()
+    frame = buffer.at(stamp_ns) if stamp_ns else buffer.current or newest
     _check_in_stream(frame)
-    if session.last is None or _is_ahead(frame, session.last, ring):
+    if session.last is None or _is_ahead(frame, session.last, buffer):
         if session.last is not None:
-            session.see_sizes(ring.after(session.last)[-SEVERAL:])
-        current = ring.current
+            session.see_sizes(buffer.after(session.last)[-SEVERAL:])
+        current = buffer.current
         if current is not None:
             session.step(current)
         yield
@@ -180,13 +180,13 @@ def _check_in_stream(frame: Frame) -> None:
         )
 
 
-def _is_ahead(frame: Frame, last: Frame, ring: FrameBuffer) -> bool:
-    return frame is not last and frame in ring.after(last)
+def _is_ahead(frame: Frame, last: Frame, buffer: FrameBuffer) -> bool:
+    return frame is not last and frame in buffer.after(last)
 
 
 def add_on(
     session: TrackingSession,
-    ring: FrameBuffer,
+    buffer: FrameBuffer,
     frame: Frame,
     new: Sequence[NewObject],
     *,
@@ -245,7 +245,7 @@ def add_on(
             session.edited(added)
         else:
             branch = session.tracker.branch()
-            yield from _catch_up(session, ring, frame, branch, edits, lambda: None)
+            yield from _catch_up(session, buffer, frame, branch, edits, lambda: None)
     finally:
         session.reserved.difference_update(ids)
     return added
@@ -277,7 +277,7 @@ def _branch(session: TrackingSession, object_id: int, frame: Frame) -> Tracker:
 
 def _catch_up(
     session: TrackingSession,
-    ring: FrameBuffer,
+    buffer: FrameBuffer,
     frame: Frame,
     branch: Tracker,
     edits: Sequence[Callable[[Tracker], object]],
@@ -290,11 +290,11 @@ def _catch_up(
         still_there()
         if session.epoch != epoch or session.last is None:
             raise UnknownObjectError(
-                f'the prompt came to nothing: {session.reset_reason}; prompt anew'
+                f'the prompt was dropped: {session.reset_reason}; prompt anew'
             )
         return session.last
 
-    catch_up = CatchUp(branch, frame, ring)
+    catch_up = CatchUp(branch, frame, buffer)
     for edit in edits:
         yield
         last()

@@ -160,7 +160,7 @@ class TrackingSession:
     def see_sizes(self, frames: Iterable[Frame]) -> None:
         """Take note of the sizes of frames that were not stepped, in the order of their time."""
         for frame in frames if self.is_at_work else ():
-            # What cannot be decoded has no size, and is told of when it is to be stepped.
+            # A damaged image has no size; the error is reported when it is stepped.
             with suppress(ImageError):
                 self._has_its_size(frame)
 

@@ -278,9 +278,9 @@ def test_neither_a_bug_nor_a_flood_of_points_holds_up_later_prompts(ros):
         prompts._on_detections(Detection2DArray())
     assert not errors
     prompts._on_camera_info(CameraInfo(header=Header(frame_id='optical')))
-    ring = FrameBuffer(1)
-    ring.add(Frame(1, Header(), lambda: None))
-    prompts._active = lambda: (None, ring)
+    buffer = FrameBuffer(1)
+    buffer.add(Frame(1, Header(), lambda: None))
+    prompts._active = lambda: (None, buffer)
     before = len(list(node.timers))
     for _ in range(3 * MAX_TF_WAITS):
         prompts._on_clicked_point(PointStamped(header=Header(frame_id='nowhere')))

@@ -131,9 +131,9 @@ def test_the_tracker_is_made_and_used_in_that_thread_too():
             return super()._step(image_rgb, expected)
 
     engine = make_engine(Threads)
-    ring = FrameBuffer(3)
-    ring.add(frame(1))
-    view = engine.track(add(engine.session, ring, [NewObject(CLICK)])).result(10)
+    buffer = FrameBuffer(3)
+    buffer.add(frame(1))
+    view = engine.track(add(engine.session, buffer, [NewObject(CLICK)])).result(10)
     assert [obj.object_id for obj in view.objects] == [1]
     engine.worker.submit(lambda: engine.step(frame(2))).result(10)
     engine.close()
@@ -146,10 +146,10 @@ def test_out_of_memory_in_the_tracker_empties_the_cache_too(engine, monkeypatch)
         raise DeviceError('out of memory')
 
     monkeypatch.setattr(ToyTracker, '_step', full)
-    ring = FrameBuffer(3)
-    ring.add(frame(1))
+    buffer = FrameBuffer(3)
+    buffer.add(frame(1))
     for step in (
-        lambda: engine.track(add(engine.session, ring, [NewObject(CLICK)])).result(10),
+        lambda: engine.track(add(engine.session, buffer, [NewObject(CLICK)])).result(10),
         lambda: engine.step(frame(2)),
     ):
         ask(engine, 'a', [CLICK])
@@ -262,23 +262,23 @@ def frame(stamp_ns):
 
 
 def test_a_ring_keeps_the_newest_and_finds_by_stamp():
-    ring = FrameBuffer(3)
+    buffer = FrameBuffer(3)
     with pytest.raises(MissingFrameError, match='no image has arrived'):
-        ring.newest()
+        buffer.newest()
     with pytest.raises(MissingFrameError, match='no image has arrived'):
-        ring.at(5)
+        buffer.at(5)
     frames = [frame(stamp) for stamp in (1, 2, 3, 4)]
     for one in frames:
-        ring.add(one)
-    assert ring.newest() is frames[3]
-    assert ring.at(2) is frames[1]
+        buffer.add(one)
+    assert buffer.newest() is frames[3]
+    assert buffer.at(2) is frames[1]
     with pytest.raises(
         MissingFrameError, match=r'0\.000000001 .* 3 .*0\.000000002 to 0\.000000004'
     ):
-        ring.at(1)
+        buffer.at(1)
     again = frame(2)  # as when a bag loops
-    ring.add(again)
-    assert ring.at(2) is again
+    buffer.add(again)
+    assert buffer.at(2) is again
 
 
 def test_a_frame_is_decoded_once():

@@ -51,7 +51,7 @@ class Camera:
             ToyTracker(TrackerOptions()), history=100, on_reset=self.told.append
         )
         self.session.order = StampOrder(lambda: self.now_s)
-        self.ring = FrameBuffer(100, self.session.order)
+        self.buffer = FrameBuffer(100, self.session.order)
 
     def send(self, stamp_ns=None, image=None):
         if stamp_ns is None:
@@ -62,9 +62,9 @@ class Camera:
             t = self.number % 30
             image = frame((RED, 4 + t, 4), (GREEN, 30, 20))
         one = Frame(stamp_ns, None, lambda: image)
-        self.ring.add(one)
-        if self.ring.current is not None:
-            self.session.step(self.ring.current)
+        self.buffer.add(one)
+        if self.buffer.current is not None:
+            self.session.step(self.buffer.current)
         return one
 
     def send_odd(self, kind):
@@ -74,7 +74,7 @@ class Camera:
 
     def add(self, xy, stamp_ns=0):
         new = [NewObject(Prompt(points_xy=[xy], labels=[1]))]
-        return run(add(self.session, self.ring, new, stamp_ns=stamp_ns)).objects[0]
+        return run(add(self.session, self.buffer, new, stamp_ns=stamp_ns)).objects[0]
 
     def facts(self):
         return [(o.object_id, o.state, o.score, o.mask.tobytes()) for o in self.session.objects]
@@ -138,7 +138,7 @@ def test_an_odd_frame_that_was_believed_costs_no_object(rate_hz, ahead_s, after)
     prompt = Prompt(points_xy=[(32, 22)], labels=[1])
     past_ns = camera.stamp_ns - 2 * camera.interval_ns
     for stamp_ns in (0, past_ns):
-        view = run(refine(camera.session, camera.ring, 1, prompt, stamp_ns=stamp_ns))
+        view = run(refine(camera.session, camera.buffer, 1, prompt, stamp_ns=stamp_ns))
         assert view.objects[0].area == 64
 
 
@@ -257,7 +257,7 @@ def test_a_prompt_on_a_skipped_frame_says_why_and_others_go_past_it(kind):
     if odd.stamp_ns:
         with pytest.raises(MissingFrameError, match=r'was skipped: it.*; prompt on another one'):
             camera.add((32, 22), stamp_ns=odd.stamp_ns)
-    assert camera.ring.at(odd.stamp_ns) is odd  # for who wants no track but a mask
+    assert camera.buffer.at(odd.stamp_ns) is odd  # for who wants no track but a mask
     # What catches up does not see it.
     assert camera.add((32, 22), stamp_ns=early.stamp_ns).score == 7 / 20
     # Nor does it stand for the newest one.
@@ -272,10 +272,10 @@ def test_a_size_that_changed_while_nobody_looked_is_seen_by_the_next_prompt():
     camera.add((32, 22))
     for number in range(1, 9):
         image = frame((RED, 4, 4), size_wh=(32, 24))
-        camera.ring.add(Frame(camera.stamp_ns + number * 33 * MS, None, lambda i=image: i))
+        camera.buffer.add(Frame(camera.stamp_ns + number * 33 * MS, None, lambda i=image: i))
     assert camera.add((6, 6)).object_id == 2
     assert len(camera.told) == 1
-    assert camera.session.last is camera.ring.newest()
+    assert camera.session.last is camera.buffer.newest()
 
 
 def test_negative_stamps_are_written_as_they_are():

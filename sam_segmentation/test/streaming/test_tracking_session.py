@@ -30,10 +30,10 @@ def second(number):
 
 
 class Live:
-    """A session with a ring, and a camera whose frames carry their number as stamp [s]."""
+    """A session with a buffer, and a camera whose frames carry their number as stamp [s]."""
 
     def __init__(self, *, buffered=30, **options):
-        self.ring = FrameBuffer(buffered)
+        self.buffer = FrameBuffer(buffered)
         self.told = []
         self.tracker = ToyTracker(TrackerOptions(**options))
         self.session = TrackingSession(self.tracker, history=buffered, on_reset=self.told.append)
@@ -42,7 +42,7 @@ class Live:
         t = number % 20
         image = frame((RED, 4 + t, 4), (GREEN, 30, 20), (BLUE, 50, 36)) if image is None else image
         one = Frame(second(number) if stamp_ns is None else stamp_ns, None, lambda: image)
-        self.ring.add(one)
+        self.buffer.add(one)
         return one
 
     def frames(self, numbers):
@@ -63,7 +63,7 @@ class Live:
 
     def add(self, xy, *, at=0, **more):
         new = [NewObject(click(xy), **more)]
-        view, _ = self.run(add(self.session, self.ring, new, stamp_ns=second(at)))
+        view, _ = self.run(add(self.session, self.buffer, new, stamp_ns=second(at)))
         return view.objects[0]
 
     def detect(self, found, *, at=0):
@@ -71,7 +71,7 @@ class Live:
             self.refused[new] = str(error)
 
         self.refused = {}
-        steps = detect(self.session, self.ring, found, stamp_ns=second(at), refuse=refuse)
+        steps = detect(self.session, self.buffer, found, stamp_ns=second(at), refuse=refuse)
         return self.run(steps)[0]
 
     def facts(self):
@@ -103,7 +103,7 @@ def test_the_newest_frame_is_stepped_before_it_is_prompted(live):
     live.arrive(2)
     added = live.add((6 + 2, 6))
     assert added.box_xyxy == (5.5, 3.5, 13.5, 11.5)
-    assert live.session.view().frame is live.ring.newest()
+    assert live.session.view().frame is live.buffer.newest()
 
 
 @pytest.mark.parametrize('at', [3, 6, 8])
@@ -149,10 +149,10 @@ def test_a_correction_of_the_past_is_as_if_it_had_been_made_in_time(live):
         one.add(GREEN_AT)
         one.frames(range(2, 6))
     prompt = click(BLUE_AT)
-    in_time.run(refine(in_time.session, in_time.ring, 1, prompt))
+    in_time.run(refine(in_time.session, in_time.buffer, 1, prompt))
     for one in (live, in_time):
         one.frames(range(6, 9))
-    view, _ = live.run(refine(live.session, live.ring, 1, prompt, stamp_ns=second(5)))
+    view, _ = live.run(refine(live.session, live.buffer, 1, prompt, stamp_ns=second(5)))
     assert [obj.box_xyxy for obj in view.objects] == [(49.5, 35.5, 57.5, 43.5)]
     assert live.facts() == in_time.facts()
 
@@ -171,7 +171,7 @@ def test_a_correction_on_the_frame_of_an_earlier_prompt_builds_on_it(live):
     live.tracker.__class__ = type('Spied', (ToyTracker,), {'_refine': spy})
     live.tracker.__class__._empty = lambda self: self.__class__(self.options)
     for at in (1, 4, 4):
-        live.run(refine(live.session, live.ring, 1, click((6 + at, 6)), stamp_ns=second(at)))
+        live.run(refine(live.session, live.buffer, 1, click((6 + at, 6)), stamp_ns=second(at)))
     # What it had learned up to that frame: the frame of an earlier prompt is seen once more.
     assert [len(memory) for memory in known] == [2, 5, 6]
 
@@ -181,7 +181,7 @@ def test_a_correction_from_before_the_object_was_tracked_is_refused(live):
     live.add(RED_AT)
     live.frames([4])
     with pytest.raises(PromptError, match=r'tracked from 3\.0+ on, .* for 2\.0+; prompt on a lat'):
-        live.run(refine(live.session, live.ring, 1, click(RED_AT), stamp_ns=second(2)))
+        live.run(refine(live.session, live.buffer, 1, click(RED_AT), stamp_ns=second(2)))
 
 
 @pytest.mark.parametrize('behind', [1, 5, 25])
@@ -189,12 +189,14 @@ def test_catching_up_ends_although_the_stream_goes_on_as_fast(live, behind):
     live.frames([1])
     live.add(GREEN_AT)
     live.frames(range(2, 28))
-    steps = add(live.session, live.ring, [NewObject(click(BLUE_AT))], stamp_ns=second(27 - behind))
+    steps = add(
+        live.session, live.buffer, [NewObject(click(BLUE_AT))], stamp_ns=second(27 - behind)
+    )
     numbers = iter(range(28, 100))
     view, parts = live.run(steps, between=lambda: live.frames([next(numbers)]))
     assert parts <= 2 + min(behind, 10) + 1
     assert view.objects[0].area == 64
-    assert view.frame is live.ring.newest()
+    assert view.frame is live.buffer.newest()
 
 
 def test_no_part_of_a_request_takes_more_than_one_run_of_the_model(live, monkeypatch):
@@ -212,11 +214,11 @@ def test_no_part_of_a_request_takes_more_than_one_run_of_the_model(live, monkeyp
     live.add(RED_AT)
     live.frames(range(2, 9))
     live.arrive(9)
-    session, ring, prompt = live.session, live.ring, click(BLUE_AT)
+    session, buffer, prompt = live.session, live.buffer, click(BLUE_AT)
     for steps in (
-        add(session, ring, [NewObject(prompt)]),
-        add(session, ring, [NewObject(prompt)] * 3, stamp_ns=second(4)),
-        refine(session, ring, 1, prompt, stamp_ns=second(5)),
+        add(session, buffer, [NewObject(prompt)]),
+        add(session, buffer, [NewObject(prompt)] * 3, stamp_ns=second(4)),
+        refine(session, buffer, 1, prompt, stamp_ns=second(5)),
     ):
         runs.clear()
 
@@ -250,13 +252,13 @@ def test_the_stream_goes_on_between_all_parts_of_every_request(live, monkeypatch
     live.frames(range(1, 10))
     live.add(GREEN_AT)
     worker.offer(stream)
-    session, ring = live.session, live.ring
+    session, buffer = live.session, live.buffer
     futures = [
         worker.submit_steps(noted(steps))
         for steps in (
-            add(session, ring, [NewObject(click(BLUE_AT)), NewObject(click(GREEN_AT))]),
-            add(session, ring, [NewObject(click(BLUE_AT))], stamp_ns=second(3)),
-            refine(session, ring, 1, click(BLUE_AT)),
+            add(session, buffer, [NewObject(click(BLUE_AT)), NewObject(click(GREEN_AT))]),
+            add(session, buffer, [NewObject(click(BLUE_AT))], stamp_ns=second(3)),
+            refine(session, buffer, 1, click(BLUE_AT)),
         )
     ]
     futures.append(worker.submit(lambda: (events.append('part'), session.remove(1))))
@@ -271,7 +273,7 @@ def test_an_object_that_is_removed_while_it_catches_up_is_told_of(live):
     live.frames([1])
     live.add(RED_AT)
     live.frames(range(2, 9))
-    steps = refine(live.session, live.ring, 1, click(RED_AT), stamp_ns=second(3))
+    steps = refine(live.session, live.buffer, 1, click(RED_AT), stamp_ns=second(3))
     next(steps)
     live.session.remove(1)
     with pytest.raises(UnknownObjectError, match='object 1 is not tracked any more: it was remov'):
@@ -282,7 +284,7 @@ def test_an_object_that_is_removed_while_it_catches_up_is_told_of(live):
 @pytest.mark.parametrize('cause', ['request', 'size', 'time'])
 def test_a_reset_ends_what_catches_up_and_says_why(live, cause):
     live.frames(range(1, 9))
-    steps = add(live.session, live.ring, [NewObject(click(BLUE_AT))], stamp_ns=second(3))
+    steps = add(live.session, live.buffer, [NewObject(click(BLUE_AT))], stamp_ns=second(3))
     next(steps)
     if cause == 'request':
         live.session.reset()
@@ -296,7 +298,7 @@ def test_a_reset_ends_what_catches_up_and_says_why(live, cause):
         'size': 'the camera changed from 64 x 48 to 32 x 24 px',
         'time': r'the stamps went back from 8\.0+',
     }[cause]
-    with pytest.raises(UnknownObjectError, match=f'came to nothing: .*{reason}'):
+    with pytest.raises(UnknownObjectError, match=f'was dropped: .*{reason}'):
         live.run(steps)
     assert (live.ids, live.session.reserved) == ([], set())
 
@@ -305,9 +307,9 @@ def test_two_corrections_of_one_object_are_made_one_after_the_other(live):
     live.frames([1])
     live.add(RED_AT)
     live.frames(range(2, 9))
-    first = refine(live.session, live.ring, 1, click(GREEN_AT), stamp_ns=second(3))
+    first = refine(live.session, live.buffer, 1, click(GREEN_AT), stamp_ns=second(3))
     next(first)
-    second_one = refine(live.session, live.ring, 1, click(BLUE_AT))
+    second_one = refine(live.session, live.buffer, 1, click(BLUE_AT))
     for _ in range(3):
         next(second_one)
     live.run(first)
@@ -322,7 +324,7 @@ def test_a_damaged_frame_on_the_way_is_passed_over(live):
 
     for number in range(1, 9):
         if number in (4, 5):
-            live.ring.add(Frame(second(number), None, damaged))
+            live.buffer.add(Frame(second(number), None, damaged))
         else:
             live.arrive(number)
     assert live.add((6 + 2, 6), at=2).box_xyxy == (11.5, 3.5, 19.5, 11.5)
@@ -363,7 +365,7 @@ def test_another_size_resets_and_says_so(live):
     assert 'because the camera changed from 64 x 48 to 32 x 24 px' in live.told[0]
     view = live.session.view()
     assert view.objects == ()
-    assert view.frame is live.ring.newest()
+    assert view.frame is live.buffer.newest()
     with pytest.raises(ImageError, match="is 64 x 48 px, which is no longer the camera's size"):
         live.add(GREEN_AT, at=1)
     assert live.add(RED_AT).object_id == 2
@@ -395,7 +397,7 @@ def test_errors_say_what_became_of_an_id(live):
     live.add(GREEN_AT)
     live.session.remove(1)
     with pytest.raises(UnknownObjectError, match=r'1 is not .* any more: it was removed; .* 2;'):
-        live.run(refine(live.session, live.ring, 1, click(RED_AT)))
+        live.run(refine(live.session, live.buffer, 1, click(RED_AT)))
     with pytest.raises(
         UnknownObjectError, match=r'object 9 .* since the model was loaded at \d{4}-.* are gone'
     ):
@@ -416,10 +418,10 @@ def test_errors_say_what_became_of_an_id(live):
 def test_an_id_that_is_being_added_is_taken(live):
     live.frames(range(1, 6))
     new = [NewObject(click(BLUE_AT), object_id=7)]
-    first = add(live.session, live.ring, new, stamp_ns=second(2))
+    first = add(live.session, live.buffer, new, stamp_ns=second(2))
     next(first)
     with pytest.raises(PromptError, match='object id 7 is being added already'):
-        live.run(add(live.session, live.ring, new))
+        live.run(add(live.session, live.buffer, new))
     live.run(first)
     assert live.ids == [7]
 
@@ -427,7 +429,7 @@ def test_an_id_that_is_being_added_is_taken(live):
 def test_objects_that_catch_up_count(live):
     live = Live(max_objects=2)
     live.frames(range(1, 6))
-    first = add(live.session, live.ring, [NewObject(click(BLUE_AT))] * 2, stamp_ns=second(2))
+    first = add(live.session, live.buffer, [NewObject(click(BLUE_AT))] * 2, stamp_ns=second(2))
     next(first)
     with pytest.raises(TooManyObjectsError, match=r'2 objects are tracked and 1 more .* is 2;'):
         live.add(RED_AT)
@@ -439,7 +441,7 @@ def test_of_several_objects_all_are_added_or_none(live):
     live.frames(range(1, 6))
     new = [NewObject(click(BLUE_AT)), NewObject(click((99, 9)))]
     with pytest.raises(PromptError, match=r'prompt 2: point \(99, 9\) lies outside'):
-        live.run(add(live.session, live.ring, new))
+        live.run(add(live.session, live.buffer, new))
     assert (live.ids, live.session.reserved) == ([], set())
 
 

@@ -43,7 +43,7 @@ class SceneObject:
     surface : TexturedMesh
         What is seen of it.
     parts : tuple of Part
-        What collides of it, in the world; empty: nothing does, as in a video.
+        Its collision geometry, in the world; () if it has none, as in a video.
 
     """
 
