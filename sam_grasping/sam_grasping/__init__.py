@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From mask and depth to grasps; no ROS below this name but in `ros`."""
+"""From mask and depth to grasps of a parallel-jaw gripper; only `ros` imports ROS."""
 
 from sam_common.camera_model import CameraModel
 from sam_grasping.core.errors import GraspingError

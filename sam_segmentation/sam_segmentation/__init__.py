@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Promptable segmentation with SAM, SAM 2 and GrabCut; no ROS below this name but in `ros`."""
+"""Promptable segmentation and tracking with SAM, SAM 2 and GrabCut; only `ros` imports ROS."""
 
 from sam_common.errors import SamError
 from sam_common.scored_mask import ScoredMask

@@ -5,7 +5,7 @@ from sam_common.errors import SamError
 
 
 class GraspingError(SamError):
-    """Base of all errors of grasping.
+    """Base of what only grasping raises; bad depth and options have errors of `sam_common`.
 
     Examples
     --------

@@ -37,7 +37,7 @@ class Plan:
     Parameters
     ----------
     grasps : tuple of Grasp
-        Best first; empty: none holds, and `rejections` says why.
+        Best first; () if none was found, and `rejections` says why.
     rejections : mapping of str to int
         Candidates that were rejected, by cause; causes without any are left out.
     object_points : array of float64, shape (N, 3)

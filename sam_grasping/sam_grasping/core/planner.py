@@ -64,7 +64,7 @@ class Planner(ABC):
 
         Raises
         ------
-        GraspingError
+        DepthError, TargetError, NoTableError
             If the view has no depth, no object or no table to plan with.
 
         """

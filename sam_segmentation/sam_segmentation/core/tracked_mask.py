@@ -51,7 +51,7 @@ class Observation(ScoredMask):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TrackedMask(Observation):
-    """An observation with the object that it is of.
+    """An observation of a tracked object, with its ID, state and label.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class TrackedMask(Observation):
         1 and up; the object keeps it for as long as it is tracked.
     state : ObjectState
     label : str
-        What the object is called; empty: unknown.
+        What the object is called; '' if unknown.
 
     Examples
     --------

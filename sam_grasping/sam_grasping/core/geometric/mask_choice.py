@@ -69,7 +69,7 @@ def plan_likeliest(
 
     Raises
     ------
-    GraspingError
+    SamError
         As Planner.plan does; TargetError if a mask is not of the depth image's size.
 
     """
