@@ -10,7 +10,6 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from cv_bridge import CvBridge, CvBridgeError
 from geometry_msgs.msg import Point, Pose, Quaternion, Transform, Vector3
-from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import BoundingBox2D
@@ -155,6 +154,9 @@ def matrix_from_pose(msg: Pose) -> FloatArray:
 
 
 def _matrix(place: Point | Vector3, turn: Quaternion) -> FloatArray:
+    # Here, not above: it takes a while, and sam_node needs it for clicks in other frames alone.
+    from scipy.spatial.transform import Rotation
+
     tf = np.eye(4)
     tf[:3, :3] = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).as_matrix()
     tf[:3, 3] = place.x, place.y, place.z
@@ -166,6 +168,8 @@ def poses_to_msg(poses: Iterable[FloatArray]) -> list[Pose]:
     stacked = np.array(list(poses)).reshape(-1, 4, 4)
     if not len(stacked):
         return []
+    from scipy.spatial.transform import Rotation
+
     quaternions = Rotation.from_matrix(stacked[:, :3, :3]).as_quat()
     return [
         Pose(
