@@ -73,7 +73,7 @@ class GraspEvaluator:
         self._ids = tuple(item.id for item in scene.objects)
         self._simulation = Simulation(scene, self.gripper, friction=friction)
         begin = self._simulation.centres()
-        resting = self._settle()
+        resting = self._let_rest()
         self._rest = self._simulation.centres()
         motions = self._simulation.motions()
         self.motions: Mapping[int, FloatArray] = dict(zip(self._ids, motions, strict=True))
@@ -121,13 +121,13 @@ class GraspEvaluator:
         if not (touched and strict):
             touched |= simulation.follow(grasp.pose, grasp.pose, _ARRIVE_S, watch=strict)
         if touched and strict:
-            return self._verdict('contact_on_approach', object_id, touched)
+            return self._outcome('contact_on_approach', object_id, touched)
         shift, angle_rad = simulation.pose_error(grasp.pose)
         if shift > _BLOCKED_M or angle_rad > _BLOCKED_RAD:
-            return self._verdict('blocked', object_id, touched)
+            return self._outcome('blocked', object_id, touched)
         simulation.close(_CLOSE_S)
         if not simulation.fingers_on(object_id, _LOOK_S):
-            return self._verdict('missed', object_id, touched)
+            return self._outcome('missed', object_id, touched)
         lifted = grasp.pose.copy()
         lifted[2, 3] += LIFT_M
         simulation.follow(grasp.pose, lifted, LIFT_M / _SPEED_M_PER_S)
@@ -136,9 +136,9 @@ class GraspEvaluator:
         index = self._ids.index(object_id)
         up = simulation.centres()[index, 2] - self._rest[index, 2] >= UP_M
         cause = ('slipped', 'one_finger', 'held')[fingers] if up else 'slipped'
-        return self._verdict(cause, object_id, touched)
+        return self._outcome(cause, object_id, touched)
 
-    def _settle(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    def _let_rest(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         """Wait until the objects rest; return which do, shape (N,), and let trials begin there."""
         simulation = self._simulation
         motions, centres = simulation.motions(), simulation.centres()
@@ -159,7 +159,7 @@ class GraspEvaluator:
         simulation.save()
         return np.asarray(resting)
 
-    def _verdict(self, cause: str, object_id: int, touched: bool) -> GraspOutcome:
+    def _outcome(self, cause: str, object_id: int, touched: bool) -> GraspOutcome:
         """Return how a trial ends now."""
         centres = self._simulation.centres()
         shifts = np.linalg.norm(centres - self._rest, axis=1)

@@ -84,7 +84,7 @@ class FlowTracker(Tracker):
         self._view = view
         for object_id, state in states.items():
             self._states[object_id].append(state)
-        return {object_id: _sighting(state) for object_id, state in states.items()}
+        return {object_id: _observation(state) for object_id, state in states.items()}
 
     def _search(
         self,
@@ -110,7 +110,7 @@ class FlowTracker(Tracker):
         answer = view.segment(prompt, refine_rounds=self.options.refine_rounds)
         state = begin(answer, view)
         self._states[object_id] = deque([state], maxlen=HISTORY + 1)
-        return _sighting(state)
+        return _observation(state)
 
     def _refine(self, object_id: int, prompt: Prompt) -> Observation:
         view, history = self._newest(), self._states[object_id]
@@ -118,7 +118,7 @@ class FlowTracker(Tracker):
             view, history[-1].bits.mask, prompt, refine_rounds=self.options.refine_rounds
         )
         history[-1] = replace(begin(answer, view), drift_xy=history[-1].drift_xy)
-        return _sighting(history[-1])
+        return _observation(history[-1])
 
     def _newest(self) -> FlowFrame:
         if self._view is None:
@@ -165,5 +165,5 @@ def _union(masks: list[BoolArray], view: FlowFrame) -> BoolArray:
     return union
 
 
-def _sighting(state: FlowState) -> Observation:
+def _observation(state: FlowState) -> Observation:
     return Observation(state.bits.mask, state.score * state.presence, None, state.presence)
