@@ -6,17 +6,20 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from functools import partial
 from threading import Event
+from time import monotonic
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
 import rclpy
+from rcl_interfaces.srv import GetParameters
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.task import Future
 from std_msgs.msg import Header
 
-from sam_common.errors import SamError
+from sam_common.errors import OptionError, SamError
 from sam_common.images import check_image
 from sam_common.ros.answers import (
     GraspPlan,
@@ -38,6 +41,8 @@ from sam_interfaces.srv import PlanGrasps, SegmentEverything, SegmentRequest, Tr
 T = TypeVar('T')
 
 TIMEOUT_S = 30.0
+# How often a node is asked whether it has discovered this one [s].
+GREET_S = 0.5
 
 
 class ServiceError(SamError):
@@ -72,18 +77,29 @@ class AsyncSamClient:
     ) -> None:
         self.node = node
         self.timeout_s = timeout_s
+        # Steady: a time-out must come, too, when a simulated clock stands.
+        self._clock = Clock(clock_type=ClockType.STEADY_TIME)
         # An answer must come through while a callback of the node awaits it.
         make = partial(node.create_client, callback_group=ReentrantCallbackGroup())
         self._segment = make(SegmentRequest, f'{sam}/segment')
         self._everything = make(SegmentEverything, f'{sam}/segment_everything')
         self._track = make(Track, f'{sam}/track')
         self._plan = make(PlanGrasps, f'{grasping}/plan')
+        if not timeout_s > 0:
+            raise OptionError(f'timeout_s is {timeout_s}; give seconds above 0')
         self.services = {
             'segment': self._segment,
             'segment_everything': self._everything,
             'track': self._track,
             'plan': self._plan,
         }
+        self._greeters = {
+            client: make(GetParameters, f'{owner}/get_parameters')
+            for client, owner in zip(
+                self.services.values(), (sam, sam, sam, grasping), strict=True
+            )
+        }
+        self._met: set[Any] = set()
 
     async def segment(
         self,
@@ -157,7 +173,7 @@ class AsyncSamClient:
 
     def close(self) -> None:
         """Leave the node as it was."""
-        for client in self.services.values():
+        for client in (*self.services.values(), *self._greeters.values()):
             self.node.destroy_client(client)
 
     async def _change(
@@ -178,20 +194,52 @@ class AsyncSamClient:
     async def _ask(self, client: Any, request: Any) -> Any:
         if not client.service_is_ready():
             raise ServiceError(f'{client.srv_name} is not there; {REMEDY}')
+        deadline = monotonic() + self.timeout_s
+        await self._meet(client, deadline)
         answered = client.call_async(request)
-
-        def give_up() -> None:
-            if not answered.done():
-                answered.set_exception(self._late(client))
-
-        # Steady: a time-out must come, too, when a simulated clock stands.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        timer = self.node.create_timer(self.timeout_s, give_up, client.callback_group, steady)
         try:
-            return await answered
+            return await self._in_time(answered, client, deadline)
+        finally:
+            client.remove_pending_request(answered)
+
+    async def _meet(self, client: Any, deadline: float) -> None:
+        """Wait until the node that answers has discovered this one.
+
+        A client sees a service before the service sees the client; an answer in between is lost.
+        So something harmless is asked first, again and again, of the parameters that nodes have.
+        """
+        greeter = self._greeters[client]
+        # A service under another name than its node's has nobody to ask.
+        if client in self._met or not greeter.service_is_ready():
+            return
+        met = Future(executor=self.node.executor)
+
+        def answered(_: Future) -> None:
+            if not met.done():
+                met.set_result(None)
+
+        def greet() -> None:
+            greeter.call_async(GetParameters.Request()).add_done_callback(answered)
+
+        greet()
+        timer = self.node.create_timer(GREET_S, greet, client.callback_group, self._clock)
+        try:
+            await self._in_time(met, client, deadline)
         finally:
             self.node.destroy_timer(timer)
-            client.remove_pending_request(answered)
+        self._met.add(client)
+
+    async def _in_time(self, future: Future, client: Any, deadline: float) -> Any:
+        def give_up() -> None:
+            if not future.done():
+                future.set_exception(self._late(client))
+
+        group, left_s = client.callback_group, max(deadline - monotonic(), 0.001)
+        timer = self.node.create_timer(left_s, give_up, group, self._clock)
+        try:
+            return await future
+        finally:
+            self.node.destroy_timer(timer)
 
     def _late(self, client: Any) -> ServiceError:
         return ServiceError(

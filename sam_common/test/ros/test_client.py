@@ -121,7 +121,8 @@ class Spun:
 
 @pytest.fixture(scope='module')
 def services(module_ros):
-    spun = Spun(module_ros.domain, 'services')
+    # The name of the node that is asked first, whether it has discovered the client.
+    spun = Spun(module_ros.domain, 'sam')
     yield Services(spun.node)
     spun.close()
 
@@ -268,3 +269,8 @@ def test_a_callback_awaits_the_asynchronous_one(module_ros, services):
 def test_what_would_be_sent_as_something_else_is_refused(client, arguments, words):
     with pytest.raises(SamError, match=words):
         client.segment(**({'points_xy': [(1, 1)]} | arguments))
+
+
+def test_a_timeout_that_is_none_is_refused(caller):
+    with pytest.raises(SamError, match='timeout_s is 0; give seconds above 0'):
+        AsyncSamClient(caller, timeout_s=0)
